@@ -1,0 +1,1 @@
+"""The conversation: channels, replies, the command line. It stands on `optimizer`."""

@@ -1,0 +1,1 @@
+"""The loop: observe, diagnose, propose, approve, deploy, measure. It knows nothing of chat."""
