@@ -1,0 +1,12 @@
+"""What every test shares. Behaviour of the run lives in `tests/plugins`, one module for each rule."""
+
+from __future__ import annotations
+
+pytest_plugins = [
+    "pytester",
+    "tests.plugins.clean_environment",
+    "tests.plugins.hypothesis_profiles",
+    "tests.plugins.network_guard",
+    "tests.plugins.shared_data",
+    "tests.plugins.skips_fail_in_ci",
+]
