@@ -1,8 +1,8 @@
 """No test reaches a host that is not this machine.
 
-An audit hook sees every connection and every name that Python code asks for, whichever client asks, so no client
-needs to be patched. It refuses the call, and it fails the test as well: a client that takes the refusal for an
-ordinary network error must not hide it.
+An audit hook sees every connection and every name that Python code asks for, whichever client
+asks, so no client needs to be patched. It refuses the call, and it fails the test as well: a client
+that takes the refusal for an ordinary network error must not hide it.
 """
 
 from __future__ import annotations
