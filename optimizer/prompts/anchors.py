@@ -1,0 +1,106 @@
+"""Anchors: text that stands exactly once, as little of it as needed, and the edits built on them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+from optimizer.errors import InputError
+from optimizer.prompts.edits import occurrences
+from optimizer.prompts.spans import Span
+from optimizer.records.edits import Edit
+
+
+def unique_anchor(base: str, start: int, end: int, *, clear_of: Sequence[Span] = ()) -> Span:
+    """The span widened until its text stands exactly once: to its line ends first, then by whole lines.
+
+    No line can be taken away again from either side. Spans in `clear_of` (those of other edits) are
+    not reached into where there is another way.
+    """
+    floor = max((span.end for span in clear_of if span.end <= start), default=0)
+    ceiling = min((span.start for span in clear_of if span.start >= end), default=len(base))
+    return (
+        _widened(base, Span(start, end), floor, ceiling)
+        or _widened(base, Span(start, end), 0, len(base))
+        or (Span(0, len(base)))
+    )
+
+
+def edit_for_span(
+    prompt: str, base: str, start: int, end: int, replacement: str, *, clear_of: Sequence[Span] = ()
+) -> Edit:
+    """The edit that puts `replacement` in the place of `base[start:end]` and leaves everything else.
+
+    The anchor reaches into the neighbouring text where the span's own text is empty or stands elsewhere too.
+    Raises `InputError` for an empty base, which has no text to hold on to.
+    """
+    if not base:
+        raise InputError(
+            f"The prompt {prompt!r} is empty, so that no edit can be anchored; write its text first."
+        )
+    anchor = unique_anchor(base, start, end, clear_of=clear_of)
+    replace = base[anchor.start : start] + replacement + base[end : anchor.end]
+    return Edit(prompt=prompt, find=base[anchor.start : anchor.end], replace=replace)
+
+
+def removal_span(base: str, start: int, end: int) -> Span:
+    """The whole lines `base[start:end]` with the gap that goes with them.
+
+    What stood before and after the lines stays apart by the wider gap of the two, not by both.
+    """
+    before, after = base[:start].rstrip(), base[end:].lstrip()
+    if not after:
+        return Span(len(before), end)
+    if before and base[len(before) : start].count("\n") < 2:
+        return Span(start, base.find("\n", end) + 1 or len(base))
+    next_line = base.rfind("\n", end, len(base) - len(after)) + 1
+    return Span(start, max(next_line, end))
+
+
+def edit_to_remove(prompt: str, base: str, start: int, end: int, *, clear_of: Sequence[Span] = ()) -> Edit:
+    """The edit that removes whole lines and the gap that they leave (`removal_span`)."""
+    span = removal_span(base, start, end)
+    return edit_for_span(prompt, base, span.start, span.end, "", clear_of=clear_of)
+
+
+def _widened(base: str, span: Span, floor: int, ceiling: int) -> Span | None:
+    def stands_once(start: int, end: int) -> bool:
+        return occurrences(base, base[start:end], at_most=2) == 1
+
+    if stands_once(*span):
+        return span
+    starts = _line_starts(base, span.start, floor)
+    ends = _line_ends(base, span.end, ceiling)
+    before = after = 0
+    step = 1
+    while not stands_once(starts[before], ends[after]):
+        if before == len(starts) - 1 and after == len(ends) - 1:
+            return None
+        before, after = min(before + step, len(starts) - 1), min(after + step, len(ends) - 1)
+        step *= 2
+    # More text never makes an anchor less unique, so both sides shrink back by bisection.
+    before = _fewest(before, lambda lines: stands_once(starts[lines], ends[after]))
+    after = _fewest(after, lambda lines: stands_once(starts[before], ends[lines]))
+    return Span(starts[before], ends[after])
+
+
+def _fewest(at_most: int, enough: Callable[[int], bool]) -> int:
+    return bisect_left(range(at_most), True, key=enough)
+
+
+def _line_starts(base: str, position: int, floor: int) -> list[int]:
+    starts = [max(base.rfind("\n", 0, position) + 1, floor)]
+    while starts[-1] > floor:
+        starts.append(max(base.rfind("\n", 0, starts[-1] - 1) + 1, floor))
+    return starts
+
+
+def _line_ends(base: str, position: int, ceiling: int) -> list[int]:
+    def line_end(at: int) -> int:
+        found = base.find("\n", at)
+        return ceiling if found < 0 else min(found, ceiling)
+
+    ends = [line_end(position)]
+    while ends[-1] < ceiling:
+        ends.append(line_end(ends[-1] + 1))
+    return ends

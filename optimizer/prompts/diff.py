@@ -1,0 +1,177 @@
+"""Word-level differences of two prompts, for a phone and a terminal.
+
+Everything that is added is shown in full, because that is what a person agrees to. Long stretches that stay
+or go are shown by their ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from rapidfuzz.distance import Levenshtein
+
+from optimizer.prompts.hidden import visible
+
+PartKind = Literal["same", "removed", "added"]
+
+_WORD = re.compile(r"\s*\S+\s*|\s+")
+# Equal words that are fewer than the changed ones around them are chance ("the", "of").
+_CHANCE_WORDS_MAX = 8
+
+
+class Part(NamedTuple):
+    """A stretch of words; where `words_elided` is not 0, these are left out between `text` and `tail`."""
+
+    kind: PartKind
+    text: str
+    words_elided: int = 0
+    tail: str = ""
+
+
+class Hunk(NamedTuple):
+    """Changes that stand close together, with the words around them."""
+
+    words_skipped: int  # unchanged words between the hunk before, or the text's start, and this one
+    parts: tuple[Part, ...]
+
+
+class _Run(NamedTuple):
+    """Words `old[old_start:old_end]` that stay the same or become `new[new_start:new_end]`."""
+
+    same: bool
+    old_start: int
+    old_end: int
+    new_start: int
+    new_end: int
+
+
+def word_diff(old: str, new: str, *, context_words: int = 8) -> tuple[Hunk, ...]:
+    """What changes from old to new, in hunks with `context_words` around each; nothing for equal texts.
+
+    A word carries the whitespace after it, so that a changed line break is a change. Of a removed stretch
+    that is longer than four times `context_words`, twice `context_words` are kept at each end.
+    """
+    old_words, new_words = _WORD.findall(old), _WORD.findall(new)
+    runs = list(_runs(old_words, new_words))
+    hunks: list[Hunk] = []
+    parts: list[Part] = []
+    skipped = 0
+    for position, run in enumerate(runs):
+        if not run.same:
+            parts.extend(_changed(run, old_words, new_words, 2 * context_words))
+            continue
+        words = old_words[run.old_start : run.old_end]
+        before, after = (context_words if position else 0), (context_words if run is not runs[-1] else 0)
+        if parts and len(words) <= before + after:
+            parts.append(Part("same", "".join(words)))
+            continue
+        if parts:
+            parts.append(Part("same", "".join(words[:before])))
+            hunks.append(Hunk(skipped, tuple(part for part in parts if part.text)))
+        skipped = max(len(words) - before - after, 0)
+        parts = [Part("same", "".join(words[before + skipped :]))]
+    if any(part.kind != "same" for part in parts):
+        hunks.append(Hunk(skipped, tuple(part for part in parts if part.text)))
+    return tuple(hunks)
+
+
+def render_plain(hunks: Sequence[Hunk]) -> str:
+    """The hunks as text: `[-removed-]`, `{+added+}`, `... 412 words ...`; hidden characters spelled out."""
+    pieces: list[str] = []
+    for hunk in hunks:
+        if hunk.words_skipped:
+            start = "\n" if pieces and not pieces[-1].endswith("\n") else ""
+            pieces.append(f"{start}{elision(hunk.words_skipped)}\n")
+        elif pieces and not pieces[-1].endswith("\n"):
+            pieces.append("\n")
+        for position, part in enumerate(hunk.parts):
+            text = _render(part)
+            following = hunk.parts[position + 1 : position + 2]
+            if part.kind == "removed" and following and following[0].kind == "added":
+                # What replaces it stands beside it; a break that both end with is shown once.
+                same_break = _break(part.tail or part.text) == _break(following[0].text)
+                text = text.rstrip() + " " if same_break else text
+            pieces.append(text)
+    return "".join(pieces)
+
+
+def elision(words: int) -> str:
+    return f"... {words:,} {'word' if words == 1 else 'words'} ..."
+
+
+def _break(text: str) -> str:
+    return text[len(text.rstrip()) :]
+
+
+def _render(part: Part) -> str:
+    text = visible(part.text)
+    if part.words_elided:
+        text = f"{text.rstrip()} {elision(part.words_elided)} {visible(part.tail).lstrip()}"
+    if part.kind == "same":
+        return text
+    opening, closing = ("[-", "-]") if part.kind == "removed" else ("{+", "+}")
+    kept = text.strip()
+    if not kept:
+        # Only whitespace changes: it is shown, or nobody sees what changed.
+        return f"{opening}{text.replace(chr(10), '⏎')}{closing}"
+    start = text.index(kept)
+    return f"{text[:start]}{opening}{kept}{closing}{text[start + len(kept) :]}"
+
+
+def _changed(run: _Run, old: Sequence[str], new: Sequence[str], ends: int) -> Iterator[Part]:
+    removed, added = old[run.old_start : run.old_end], new[run.new_start : run.new_end]
+    if len(removed) > 2 * ends:
+        head, tail = "".join(removed[:ends]), "".join(removed[-ends:]) if ends else ""
+        yield Part("removed", head, len(removed) - 2 * ends, tail)
+    elif removed:
+        yield Part("removed", "".join(removed))
+    if added:
+        yield Part("added", "".join(added))
+
+
+def _runs(old: Sequence[str], new: Sequence[str]) -> Iterator[_Run]:
+    """Runs of same and changed words in turn, from the start of both texts to their ends."""
+    runs: list[_Run] = []
+    for run in _raw_runs(old, new):
+        if runs and runs[-1].same == run.same:
+            runs[-1] = runs[-1]._replace(old_end=run.old_end, new_end=run.new_end)
+        else:
+            runs.append(run)
+    merged: list[_Run] = []
+    for index, run in enumerate(runs):
+        chance = run.same and 0 < index < len(runs) - 1 and _is_chance(merged[-1], run, runs[index + 1])
+        if merged and not merged[-1].same and (chance or not run.same):
+            merged[-1] = merged[-1]._replace(old_end=run.old_end, new_end=run.new_end)
+        else:
+            merged.append(run)
+    yield from merged
+
+
+def _raw_runs(old: Sequence[str], new: Sequence[str]) -> Iterator[_Run]:
+    # What both texts begin and end with needs no search, which keeps small changes of large texts fast.
+    shorter = min(len(old), len(new))
+    start = next((index for index in range(shorter) if old[index] != new[index]), shorter)
+    rest = shorter - start
+    end = next((index for index in range(rest) if old[-1 - index] != new[-1 - index]), rest)
+    old_end, new_end = len(old) - end, len(new) - end
+    if start:
+        yield _Run(True, 0, start, 0, start)
+    for code in Levenshtein.opcodes(old[start:old_end], new[start:new_end]):
+        yield _Run(
+            code.tag == "equal",
+            code.src_start + start,
+            code.src_end + start,
+            code.dest_start + start,
+            code.dest_end + start,
+        )
+    if end:
+        yield _Run(True, old_end, len(old), new_end, len(new))
+
+
+def _is_chance(before: _Run, same: _Run, after: _Run) -> bool:
+    words = same.old_end - same.old_start
+    return words <= _CHANCE_WORDS_MAX and all(
+        words <= max(run.old_end - run.old_start, run.new_end - run.new_start) for run in (before, after)
+    )
