@@ -5,6 +5,7 @@ from __future__ import annotations
 pytest_plugins = [
     "pytester",
     "tests.plugins.clean_environment",
+    "tests.plugins.database",
     "tests.plugins.hypothesis_profiles",
     "tests.plugins.network_guard",
     "tests.plugins.shared_data",

@@ -1,0 +1,41 @@
+-- Appends one row to the agent's chain, under a lock on its head. Every state change calls this in its transaction.
+create or replace function ratchet.audit_append(p_agent text, p_body text, p_at timestamptz) returns jsonb
+language plpgsql set search_path = pg_catalog, ratchet as $$
+declare
+  head ratchet.decision_heads;
+  digest text;
+begin
+  insert into ratchet.decision_heads (agent, seq, sha256) values (p_agent, 0, repeat('0', 64))
+  on conflict do nothing;
+  select * into head from ratchet.decision_heads where agent = p_agent for update;
+  digest := encode(sha256(convert_to(head.sha256 || p_body, 'UTF8')), 'hex');
+  insert into ratchet.decisions (agent, seq, at, body, sha256, prev_sha256)
+  values (p_agent, head.seq + 1, p_at, p_body, digest, head.sha256);
+  update ratchet.decision_heads set seq = head.seq + 1, sha256 = digest where agent = p_agent;
+  return jsonb_build_object('seq', head.seq + 1, 'sha256', digest);
+end $$;
+
+-- A page of the chain after a sequence number, and its head.
+create or replace function public.ratchet_decisions_page(p_agent text, p_after bigint, p_limit integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select jsonb_build_object(
+    'head', (select jsonb_build_object('seq', seq, 'sha256', sha256) from ratchet.decision_heads where agent = p_agent),
+    'rows', coalesce((
+      select jsonb_agg(jsonb_build_object('seq', seq, 'at', at, 'body', body, 'sha256', sha256,
+                                          'prev_sha256', prev_sha256) order by seq)
+      from (select * from ratchet.decisions where agent = p_agent and seq > p_after
+            order by seq limit least(p_limit, 1000)) page), '[]'::jsonb));
+$$;
+
+-- The newest rows, newest first.
+create or replace function public.ratchet_decisions_newest(p_agent text, p_limit integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select coalesce(jsonb_agg(jsonb_build_object('seq', seq, 'at', at, 'body', body) order by seq desc), '[]'::jsonb)
+  from (select * from ratchet.decisions where agent = p_agent order by seq desc limit least(p_limit, 200)) newest;
+$$;
+
+-- Writes a row that changes no other state (a refusal, a registration).
+create or replace function public.ratchet_decisions_write(p_agent text, p_body text, p_at timestamptz) returns jsonb
+language sql security definer set search_path = pg_catalog, ratchet as $$
+  select ratchet.audit_append(p_agent, p_body, p_at);
+$$;

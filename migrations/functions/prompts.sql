@@ -1,0 +1,74 @@
+create or replace function ratchet.prompt_version_json(p_agent text, p_prompt text, p_version integer) returns jsonb
+language sql stable set search_path = pg_catalog, ratchet as $$
+  select to_jsonb(held) from ratchet.prompt_versions held
+  where agent = p_agent and prompt = p_prompt and version = p_version;
+$$;
+
+-- The version that a label points at (label null: the newest); null when there is none.
+create or replace function public.ratchet_prompts_current(p_agent text, p_prompt text, p_label text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select ratchet.prompt_version_json(p_agent, p_prompt, case
+    when p_label is null then (select max(version) from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt)
+    else (select version from ratchet.prompt_labels where agent = p_agent and prompt = p_prompt and label = p_label) end);
+$$;
+
+create or replace function public.ratchet_prompts_read(p_agent text, p_prompt text, p_version integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select ratchet.prompt_version_json(p_agent, p_prompt, p_version);
+$$;
+
+-- Publishes a version without a label. The same deployment publishes once: asked again, it gets the same version.
+create or replace function public.ratchet_prompts_publish(
+  p_agent text, p_prompt text, p_text text, p_sha256 text, p_commit_message text, p_metadata jsonb,
+  p_deployment_id uuid, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+declare
+  held integer;
+begin
+  -- One publisher of a prompt at a time: the next number is the newest plus one.
+  perform pg_advisory_xact_lock(hashtextextended(p_agent || chr(31) || p_prompt, 0));
+  select version into held from ratchet.prompt_versions where deployment_id = p_deployment_id;
+  if not found then
+    select coalesce(max(version), 0) + 1 into held from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt;
+    insert into ratchet.prompt_versions (agent, prompt, version, text, sha256, commit_message, metadata, created_at, deployment_id)
+    values (p_agent, p_prompt, held, p_text, p_sha256, p_commit_message, p_metadata, p_at, p_deployment_id);
+  end if;
+  return ratchet.prompt_version_json(p_agent, p_prompt, held);
+end $$;
+
+-- Moves a label if it stands where the caller thinks (p_expected null: if it does not exist yet).
+-- Answers {ok: true} or {ok: false, version: where it stands}.
+create or replace function public.ratchet_prompts_move_label(
+  p_agent text, p_prompt text, p_label text, p_version integer, p_expected integer, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+declare
+  stands integer;
+begin
+  if p_expected is null then
+    insert into ratchet.prompt_labels (agent, prompt, label, version, moved_at)
+    values (p_agent, p_prompt, p_label, p_version, p_at) on conflict do nothing;
+  else
+    update ratchet.prompt_labels set version = p_version, moved_at = p_at
+    where agent = p_agent and prompt = p_prompt and label = p_label and version = p_expected;
+  end if;
+  if found then
+    return jsonb_build_object('ok', true);
+  end if;
+  select version into stands from ratchet.prompt_labels where agent = p_agent and prompt = p_prompt and label = p_label;
+  return jsonb_build_object('ok', false, 'version', stands);
+end $$;
+
+-- Every version of every prompt of the agent, newest first, without the texts; p_prompt null: all prompts.
+create or replace function public.ratchet_prompts_history(p_agent text, p_prompt text, p_limit integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select coalesce(jsonb_agg(to_jsonb(held) - 'text' order by prompt, version desc), '[]'::jsonb)
+  from (select * from ratchet.prompt_versions where agent = p_agent and (p_prompt is null or prompt = p_prompt)
+        order by version desc limit least(p_limit, 1000)) held;
+$$;
+
+-- Labels of a prompt: {label: version}.
+create or replace function public.ratchet_prompts_labels(p_agent text, p_prompt text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select coalesce(jsonb_object_agg(label, version), '{}'::jsonb) from ratchet.prompt_labels
+  where agent = p_agent and prompt = p_prompt;
+$$;

@@ -1,0 +1,169 @@
+"""The pure state machine: what an order may change in a session, and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from optimizer.records.deployment import Plan
+from optimizer.records.findings import ItemType
+from optimizer.records.session import Item, Session
+from optimizer.records.states import ItemState, SessionState
+
+
+class Kind(StrEnum):
+    approve = "approve"
+    remove = "remove"
+    restore = "restore"
+    mute = "mute"
+    done = "done"
+    skip = "skip"
+    snooze = "snooze"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One thing that a person wants done with some items. `skip` and `snooze` are about the whole session."""
+
+    kind: Kind
+    items: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True)
+class Move:
+    """One item goes from one state to the next."""
+
+    item: UUID
+    source: ItemState
+    target: ItemState
+
+
+class Refusal(StrEnum):
+    """Why nothing happened."""
+
+    not_allowed = "not_allowed"
+    expired = "expired"
+    superseded = "superseded"
+    decided = "decided"
+    skipped = "skipped"
+    changed = "changed"  # the content is not what was shown
+    stale = "stale"  # the prompt changed since it was shown
+    nothing = "nothing"  # no item is left to which the order applies
+    busy = "busy"  # another deployment of the prompt is under way
+    conflict = "conflict"  # someone else decided in between, again and again
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What an order comes to: moves and the session's next state, or a refusal."""
+
+    moves: tuple[Move, ...] = ()
+    session_state: SessionState | None = None
+    refusal: Refusal | None = None
+    failed: frozenset[UUID] = frozenset()  # approved, and left out of the deployment
+
+
+_CLOSED = {
+    SessionState.superseded: Refusal.superseded,
+    SessionState.decided: Refusal.decided,
+    SessionState.skipped: Refusal.skipped,
+    SessionState.expired: Refusal.expired,
+}
+_TARGET = {
+    Kind.remove: ItemState.removed,
+    Kind.restore: ItemState.open,
+    Kind.mute: ItemState.muted,
+    Kind.done: ItemState.done,
+}
+_FROM = {
+    Kind.remove: frozenset({ItemState.open}),
+    Kind.restore: frozenset({ItemState.removed}),
+    Kind.mute: frozenset({ItemState.open, ItemState.removed}),
+    Kind.done: frozenset({ItemState.open}),
+}
+# A person may report these after the session was decided: they deploy nothing.
+_LATE = frozenset({Kind.mute, Kind.done})
+
+
+def is_expired(session: Session, at: datetime) -> bool:
+    return session.state is SessionState.pending and at >= session.expires_at
+
+
+def rule(
+    session: Session, orders: Sequence[Order], plan: Plan | None, shown: dict[UUID, str], at: datetime
+) -> Ruling:
+    """Applies the orders in turn. `shown` maps item ids to the content hash that the person saw."""
+    if not all(order.kind in _LATE for order in orders) or session.state is not SessionState.decided:
+        if is_expired(session, at):
+            return Ruling(refusal=Refusal.expired)
+        if session.state in _CLOSED:
+            return Ruling(refusal=_CLOSED[session.state])
+    if any(order.kind is Kind.snooze for order in orders):
+        return Ruling()
+    states = {item.id: item.state for item in session.items}
+    moves: list[Move] = []
+    failed: set[UUID] = set()
+    for order in orders:
+        for item in session.items:
+            if order.kind is Kind.skip:
+                step = _moves(item, states, Kind.remove)
+            elif item.id not in order.items:
+                continue
+            elif order.kind is Kind.approve:
+                refusal = _approvable(item, states, plan, shown)
+                if refusal is not None:
+                    return Ruling(refusal=refusal)
+                step = _approval(item, plan)
+                failed.update(move.item for move in step if move.target is ItemState.failed)
+            else:
+                step = _moves(item, states, order.kind)
+            for move in step:
+                states[move.item] = move.target
+            moves.extend(step)
+    skipped = any(order.kind is Kind.skip for order in orders)
+    if not moves and not skipped:
+        return Ruling(refusal=Refusal.nothing)
+    return Ruling(tuple(moves), _next_state(session, states, skipped), None, frozenset(failed))
+
+
+def _moves(item: Item, states: dict[UUID, ItemState], kind: Kind) -> list[Move]:
+    if states[item.id] not in _FROM[kind]:
+        return []
+    return [Move(item.id, states[item.id], _TARGET[kind])]
+
+
+def _approvable(
+    item: Item, states: dict[UUID, ItemState], plan: Plan | None, shown: dict[UUID, str]
+) -> Refusal | None:
+    if item.type is not ItemType.prompt_change or states[item.id] is not ItemState.open:
+        return Refusal.nothing
+    if shown.get(item.id) != item.content_sha256:
+        return Refusal.changed
+    if plan is None:
+        return Refusal.nothing
+    if any(left.item == item.id and left.stale for left in plan.left_out):
+        return Refusal.stale
+    return None
+
+
+def _approval(item: Item, plan: Plan | None) -> list[Move]:
+    """Approved; and failed at once when the checks leave it out of the deployment."""
+    moves = [Move(item.id, ItemState.open, ItemState.approved)]
+    if plan is None or item.id not in plan.items:
+        moves.append(Move(item.id, ItemState.approved, ItemState.failed))
+    return moves
+
+
+def _next_state(session: Session, states: dict[UUID, ItemState], skipped: bool) -> SessionState | None:
+    """Decided when no deployable item is left open and at least one was answered with a deployment or a no."""
+    if session.state is not SessionState.pending:
+        return None
+    if skipped:
+        return SessionState.skipped
+    deployable = [item for item in session.items if item.type is ItemType.prompt_change]
+    waiting = [item for item in deployable if states[item.id] is ItemState.open]
+    approved = any(states[item.id] in (ItemState.approved, ItemState.failed) for item in deployable)
+    return SessionState.decided if approved and not waiting else None

@@ -1,0 +1,34 @@
+"""Who may do what. A channel identity is an opaque string such as `console:dana`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optimizer.settings import Settings
+
+
+@dataclass(frozen=True)
+class People:
+    """The allow-list of one agent. Empty means nobody."""
+
+    approvers: frozenset[str]  # may decide
+    listed: frozenset[str]  # may look, halt and take back
+
+    def may_decide(self, actor: str) -> bool:
+        return actor in self.approvers
+
+    def may_take_back(self, actor: str) -> bool:
+        return actor in self.approvers or actor in self.listed
+
+    def with_approver(self, actor: str) -> People:
+        return People(self.approvers | {actor}, self.listed | {actor})
+
+
+def people_of(settings: Settings, agent: str) -> People:
+    """From `ratchet.toml`: the agent's approvers, and everyone under [people]."""
+
+    def identities(names: Iterable[str]) -> frozenset[str]:
+        return frozenset(identity for name in names for identity in settings.identities(name))
+
+    return People(identities(settings.agent(agent).approvers), identities(settings.file.people))

@@ -1,0 +1,123 @@
+"""The psycopg transport: any PostgreSQL 15 to 18, a transaction-mode pooler included."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from optimizer.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable, FunctionMissing, UsageError
+from optimizer.records.base import canonical_json
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class PostgresDatabase:
+    """Implements `Database` over one pool. Open it with `open()`, end it with `close()`."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        connections_max: int = 10,
+        waiting_max: int = 1000,
+        call_timeout_seconds: float = 120,
+        revive: Callable[[], None] | None = None,
+    ) -> None:
+        """`revive` is called (in a thread) when the server is gone: the embedded one can be started again."""
+        try:
+            parts = conninfo_to_dict(dsn)
+        except psycopg.Error as error:
+            raise UsageError(
+                "DATABASE_URL is not a PostgreSQL address; write it as postgresql://user:password@host:5432/database."
+            ) from error
+        self._where = f"{parts.get('dbname') or parts.get('user') or 'postgres'!s} at {parts.get('host') or 'localhost'!s}"
+        self._call_timeout_seconds = call_timeout_seconds
+        self._revive = revive
+        self._pool = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=connections_max,
+            max_waiting=waiting_max,
+            timeout=30,
+            reconnect_timeout=20,
+            # A transaction-mode pooler keeps no prepared statements; autocommit makes one call one transaction.
+            kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 10},
+            open=False,
+        )
+
+    async def open(self) -> None:
+        try:
+            await self._pool.open(wait=True, timeout=15)
+        except PoolTimeout as error:
+            await self._pool.close()
+            raise DatabaseUnavailable(
+                f"The database {self._where} did not answer within 15 s; check DATABASE_URL and that the server runs."
+            ) from error
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def call(self, function: str, **arguments: Any) -> Any:
+        query = _query(function, tuple(arguments))
+        values = {name: _adapt(value) for name, value in arguments.items()}
+        try:
+            async with asyncio.timeout(self._call_timeout_seconds), self._pool.connection() as connection:
+                cursor = await connection.execute(query, values)
+                row = await cursor.fetchone()
+        except TimeoutError as error:
+            raise DatabaseError(
+                f"The call {function!r} took more than {self._call_timeout_seconds:.0f} s and was given up; try again."
+            ) from error
+        except psycopg.errors.UndefinedFunction as error:
+            raise FunctionMissing(
+                f"The database {self._where} does not know the function 'ratchet_{function}'; run `ratchet migrate`."
+            ) from error
+        except psycopg.IntegrityError as error:
+            raise DatabaseConflict(f"The database refused {function!r}: {_first_line(error)}") from error
+        except psycopg.errors.QueryCanceled as error:
+            raise DatabaseError(f"The database ended the call {function!r}: {_first_line(error)}") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            await self._recover()
+            raise DatabaseUnavailable(
+                f"The database {self._where} went away during {function!r}; it may or may not have taken effect. Try again."
+            ) from error
+        except psycopg.Error as error:
+            raise DatabaseError(f"The call {function!r} failed in the database: {_first_line(error)}") from error
+        return row[0] if row else None
+
+    async def _recover(self) -> None:
+        """Brings the embedded server back where there is one, and drops the connections that died with it."""
+        if self._revive is not None:
+            await asyncio.to_thread(self._revive)
+        await self._pool.check()
+
+
+@lru_cache(maxsize=512)
+def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
+    for name in (function, *names):
+        if not _NAME.fullmatch(name):
+            raise DatabaseError(f"{name!r} is not a name of a function or argument.")
+    pairs = [
+        sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name)) for name in names
+    ]
+    return sql.SQL("select public.{}({})").format(
+        sql.Identifier(f"ratchet_{function}"), sql.SQL(", ").join(pairs)
+    )
+
+
+def _adapt(value: Any) -> Any:
+    """Containers travel as jsonb; everything else as the driver sends it."""
+    return Jsonb(value, dumps=canonical_json) if isinstance(value, dict | list | tuple) else value
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error)).splitlines()[0]

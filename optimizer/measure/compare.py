@@ -1,0 +1,91 @@
+"""The comparison of two prompt versions, valid however often it is looked at. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from optimizer.records.deployment import Deployment
+from optimizer.records.facts import NOTHING, Measure, Measures
+from optimizer.records.verdict import Comparison, Outcome, Verdict
+from optimizer.stats.sequential import Interval, Sample, difference_sequence, relative_difference
+
+SESSIONS_MIN = 50  # on each side: below this the intervals are not to be trusted
+PLANNED_SESSIONS = 1000  # where the intervals are tightest, both sides together
+ALPHA = 0.05 / 3  # three metrics share 5 %
+
+_BETTER_IS_LOWER = {"cost_usd": True, "success": False, "errors": True}
+
+
+def compare(deployment: Deployment, before: Measures, after: Measures) -> Verdict:
+    """`before` and `after` hold the measures split by `prompt_version`, labelled `name@version`."""
+    assert deployment.new_version is not None  # live: the state machine says so
+    old = f"{deployment.prompt}@{deployment.base_version}"
+    new = f"{deployment.prompt}@{deployment.new_version}"
+
+    def sides(name: str) -> tuple[Measure, Measure]:
+        return before.get(name, prompt_version=old), after.get(name, prompt_version=new)
+
+    sessions = sides("sessions")
+    errors = tuple(
+        _share(measure.n, whole.n) for measure, whole in zip(sides("tool.errors"), sessions, strict=True)
+    )
+    comparisons = (
+        _comparison("cost_usd", *sides("cost_usd"), relative=True),
+        _comparison("success", *(_share(round(side.total), side.n) for side in sides("success"))),
+        _comparison("errors", *errors),
+    )
+    return Verdict(
+        deployment_id=deployment.id,
+        prompt=deployment.prompt,
+        base_version=deployment.base_version,
+        new_version=deployment.new_version,
+        sessions_before=sessions[0].n,
+        sessions_after=sessions[1].n,
+        comparisons=tuple(one for one in comparisons if one.before is not None or one.after is not None),
+        outcome=_outcome([one.outcome for one in comparisons]),
+    )
+
+
+def _share(k: int, n: int) -> Measure:
+    """A yes-or-no quantity as a measure: the squares of zeros and ones are themselves."""
+    return Measure(n=n, total=float(k), total_sq=float(k)) if n else NOTHING
+
+
+def _comparison(metric: str, before: Measure, after: Measure, *, relative: bool = False) -> Comparison:
+    interval: Interval | None = None
+    outcome = Outcome.not_enough_data
+    if before.n >= SESSIONS_MIN and after.n >= SESSIONS_MIN:
+        sequence = relative_difference if relative else difference_sequence
+        interval = sequence(Sample.of(before), Sample.of(after), ALPHA, PLANNED_SESSIONS)
+        if interval.known:
+            outcome = _judge(interval, lower_is_better=_BETTER_IS_LOWER[metric])
+    known = interval is not None and interval.known
+    return Comparison(
+        metric=metric,
+        outcome=outcome,
+        before=_known(before.mean),
+        after=_known(after.mean),
+        n_before=before.n,
+        n_after=after.n,
+        change=interval.estimate if interval is not None and known else None,
+        low=interval.low if interval is not None and known else None,
+        high=interval.high if interval is not None and known else None,
+    )
+
+
+def _judge(interval: Interval, *, lower_is_better: bool) -> Outcome:
+    if not interval.excludes_zero:
+        return Outcome.no_difference
+    return Outcome.better if (interval.high < 0) == lower_is_better else Outcome.worse
+
+
+def _outcome(outcomes: list[Outcome]) -> Outcome:
+    """The worst word that is sure; else the best."""
+    for word in (Outcome.worse, Outcome.better, Outcome.no_difference):
+        if word in outcomes:
+            return word
+    return Outcome.not_enough_data
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

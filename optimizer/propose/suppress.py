@@ -1,0 +1,57 @@
+"""What was answered is not proposed again unless its facts got worse. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from optimizer.records.findings import Finding
+from optimizer.records.session import Answered
+from optimizer.records.states import ItemState
+
+NOT_NOW = timedelta(days=7)  # "skip" and "remove" mean not now
+WORSE = 1.5  # times
+
+# Until when an answer holds by itself; the rest hold until the facts are worse.
+_FOR_A_WHILE = frozenset({ItemState.removed, ItemState.failed})
+
+
+def answered_already(finding: Finding, answered: Answered | None, at: datetime) -> str | None:
+    """Why this finding is not proposed again now; None when it is."""
+    if answered is None or answered.answered_at is None or answered.state is ItemState.open:
+        return None
+    then = answered.answered_severity if answered.answered_severity is not None else answered.severity
+    if finding.severity >= WORSE * then and finding.severity > then:
+        return None
+    if answered.state in _FOR_A_WHILE and at >= answered.answered_at + NOT_NOW:
+        return None
+    return f"answered before ({answered.state.value}) and not {WORSE} times worse since"
+
+
+def got_worse(finding: Finding, answered: Answered | None) -> str | None:
+    """What an item that comes back says about it; None for one that is new."""
+    if answered is None or answered.answered_at is None or answered.state is ItemState.open:
+        return None
+    then = answered.answered_severity if answered.answered_severity is not None else answered.severity
+    if then > 0 and finding.severity >= WORSE * then:
+        times = finding.severity / then
+        return f"It was {_SPOKEN.get(answered.state, 'answered')} before and is {times:.1f} times worse now."
+    return f"It was {_SPOKEN.get(answered.state, 'answered')} before and is still there."
+
+
+def rule_starts(answered: Mapping[str, Answered]) -> dict[str, datetime]:
+    """By finding key: a rule's window starts no earlier than the deployment or "done" that answered it."""
+    return {
+        key: item.answered_at
+        for key, item in answered.items()
+        if item.answered_at is not None and item.state in (ItemState.deployed, ItemState.done)
+    }
+
+
+_SPOKEN = {
+    ItemState.removed: "removed",
+    ItemState.muted: "muted",
+    ItemState.deployed: "deployed",
+    ItemState.done: "reported done",
+    ItemState.failed: "tried",
+}

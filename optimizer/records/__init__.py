@@ -1,0 +1,1 @@
+"""What passes between the stages: frozen pydantic models, no I/O."""

@@ -1,0 +1,105 @@
+"""One publish of one prompt, and the plan that leads to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from optimizer.records.base import Record
+from optimizer.records.states import DeploymentState
+from optimizer.records.verdict import Verdict
+
+Follow = Literal["label", "latest", "pinned"]
+
+
+class PromptRef(Record):
+    """How the agent loads one prompt."""
+
+    label: str = "prod"
+    follow: Follow = "label"
+    includes: dict[str, str] = {}  # placeholder -> name of the prompt whose text replaces it
+    required: tuple[str, ...] = ()  # placeholders that must stand in every version
+
+
+class PromptVersion(Record):
+    """One version as a registry holds it."""
+
+    prompt: str
+    version: int
+    text: str
+    sha256: str
+    metadata: dict[str, Any] = {}
+
+
+class PlannedDeployment(Record):
+    """The text that one prompt would get, with the items in it."""
+
+    prompt: str
+    label: str
+    follow: Follow
+    items: tuple[UUID, ...]
+    base_version: int
+    base_sha256: str
+    text: str
+    sha256: str
+
+
+class LeftOut(Record):
+    """An item that cannot go live as it is, and why."""
+
+    item: UUID
+    n: int
+    reason: str
+    stale: bool = False  # True: the prompt changed since it was shown; it needs a new yes
+
+
+class Plan(Record):
+    """What approving these items would do: pure, made before the decision, stored with it."""
+
+    deployments: tuple[PlannedDeployment, ...]  # in their order: the prompt that gains text first
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def items(self) -> frozenset[UUID]:
+        return frozenset(item for deployment in self.deployments for item in deployment.items)
+
+
+class Step(Record):
+    seq: int
+    at: datetime
+    step: str
+    phase: Literal["before", "after", "failed"]
+    detail: dict[str, Any]
+
+
+class Deployment(Record):
+    """One publish of one prompt, from plan to verdict."""
+
+    id: UUID
+    agent: str
+    session_id: UUID | None
+    batch_id: UUID
+    ordinal: int
+    prompt: str
+    label: str
+    follow: Follow
+    state: DeploymentState
+    revision: int
+    items: tuple[UUID, ...]
+    actor: str
+    base_version: int
+    base_sha256: str
+    text: str
+    sha256: str
+    new_version: int | None
+    reason: str | None
+    planned_at: datetime
+    live_at: datetime | None
+    seen_at: datetime | None
+    ended_at: datetime | None
+    verdict: Verdict | None
+    rollback: dict[str, Any] | None
+    worker: str | None
+    lease_until: datetime | None
+    steps: tuple[Step, ...]

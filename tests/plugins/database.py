@@ -1,0 +1,67 @@
+"""A real PostgreSQL for tests: one embedded server for the whole run, a fresh migrated database for each test."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from optimizer.db import migrate
+from optimizer.db.embedded import open_embedded
+from optimizer.db.postgres import PostgresDatabase
+from scripts.migration import changed
+
+TEMPLATE = "ratchet_template"
+
+
+@pytest.fixture(scope="session")
+def server_dsn(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The server that all workers of a run share; its template database is migrated once."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / "ratchet-home"
+    with open_embedded(home) as server:
+        with (home / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _make_template(server.dsn)
+        yield server.dsn
+
+
+def _make_template(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if connection.execute("select from pg_database where datname = %s", (TEMPLATE,)).rowcount:
+            return
+        connection.execute(f"create database {TEMPLATE}_new")
+        target = with_database(dsn, f"{TEMPLATE}_new")
+        migrate.apply(target)
+        # Function sources that have no dated migration yet: a test run sees what will be dated.
+        with psycopg.connect(target, autocommit=True) as fresh:
+            for source in changed().values():
+                fresh.execute(source.encode())
+        connection.execute(f"alter database {TEMPLATE}_new rename to {TEMPLATE}")
+
+
+def with_database(dsn: str, name: str) -> str:
+    return psycopg.conninfo.make_conninfo(dsn, dbname=name)
+
+
+@pytest.fixture
+def dsn(server_dsn: str) -> Iterator[str]:
+    """The address of a fresh, migrated database."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {TEMPLATE}")
+    yield with_database(server_dsn, name)
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[PostgresDatabase]:
+    """The port, open on a fresh database."""
+    opened = PostgresDatabase(dsn, connections_max=4)
+    await opened.open()
+    yield opened
+    await opened.close()
