@@ -41,6 +41,8 @@ BARE_NO = 'A no alone changes nothing; "skip" lets this session go.'
 BARE_CHEER = "Thank you; that alone deploys nothing."
 SNOOZE_HOW_LONG = "Please give a time from a minute to 30 days."
 NOTHING_PENDING = "Nothing is pending."
+NOTHING_REMOVED = "Nothing was removed."
+BARE_THUMB = "A thumb alone deploys nothing; please say which item it is for."
 NOTHING_LEFT = "Nothing is left to deploy."
 
 

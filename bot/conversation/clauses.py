@@ -24,7 +24,7 @@ _SEPARATORS = (*_PAUSES, Role.AND, Role.THEN)
 _MANNERS = (Role.GREETING, Role.POLITE, Role.FILLER, Role.YES, Role.EMOJI)
 _CLOSING = (*_PAUSES, Role.POLITE, Role.THANKS, Role.NOW, Role.EMOJI, Role.ASKING)
 _NO_ORDER = (*_CLOSING, *_MANNERS, Role.CHEER, Role.NO)
-_UP = "\U0001f44d"
+THUMB_UP = "\U0001f44d"
 # "remove 3 deploy" has one reading; after any other verb, or after two numbers, a verb may be something else.
 _NEEDS_NO_SEPARATOR = frozenset({Action.REMOVE, Action.SKIP, Action.DEPLOY})
 # "history last week", "did you deploy 3 yesterday": a time changes nothing about the answer.
@@ -88,7 +88,7 @@ def _skip_opening(cursor: Cursor) -> None:
         if cursor.take(Role.CHEER, Role.NO, Role.THANKS) and (cursor.skip(*_PAUSES) or cursor.ended()):
             continue
         cursor.at = start
-        if cursor.peek().role is Role.THUMB and cursor.peek().text == _UP and _decorates(cursor):
+        if cursor.peek().role is Role.THUMB and cursor.peek().text == THUMB_UP and _decorates(cursor):
             cursor.take(Role.THUMB)
             continue
         return
@@ -99,16 +99,23 @@ def _decorates(cursor: Cursor) -> bool:
 
 
 def _closes(cursor: Cursor, clause: Clause) -> bool:
-    """Nothing but manners is left. An emoji after a bare verb closes nothing: "deploy \u2705" is a report."""
+    """Nothing but manners is left.
+
+    An emoji does not close "deploy \u2705", which is a report, nor "deploy 3, 4 \U0001f44d", where it may be
+    for 4 alone.
+    """
     rest = cursor.lexemes[cursor.at :]
+    target = clause.target
+    open_to_emoji = target.scope is not Scope.BARE and len(target.numbers) < 2
     for place, lexeme in enumerate(rest):
-        praised = lexeme.role is Role.EMOJI or (lexeme.role is Role.THUMB and lexeme.text == _UP)
-        if praised and clause.target.scope is Scope.BARE and clause.action is Action.DEPLOY:
+        praised = lexeme.role is Role.EMOJI or (lexeme.role is Role.THUMB and lexeme.text == THUMB_UP)
+        if praised and clause.action is Action.DEPLOY and not open_to_emoji:
             return False
         named = lexeme.role is Role.GREETING and place > 0 and rest[place - 1].role is Role.COMMA
         if not (praised or named or lexeme.role in _CLOSING):
             return False
-    return not rest or rest[-1].role is not Role.COMMA
+    ends = [lexeme.role for lexeme in rest if lexeme.role not in (Role.STOP, Role.BANG, Role.LINE)]
+    return not ends or ends[-1] is not Role.COMMA
 
 
 def _stands_alone(clause: Clause) -> bool:

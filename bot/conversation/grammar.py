@@ -15,10 +15,10 @@ from typing import Literal
 
 from bot.conversation import asking
 from bot.conversation.asking import help_text
-from bot.conversation.clauses import Reading, read_message
+from bot.conversation.clauses import THUMB_UP, Reading, read_message
 from bot.conversation.commands import Action, Command, PendingItem, Question, Understood
 from bot.conversation.resolve import named_numbers, resolve
-from bot.conversation.tokens import CHARACTERS_MAX, Token, TokenKind, has_quoted_line, tokenize
+from bot.conversation.tokens import CHARACTERS_MAX, Token, TokenKind, has_quoted_line, readable, tokenize
 from bot.conversation.vocabulary import DENIALS, Lexeme, Role, Vocabulary, guard_in, read_lexemes
 from bot.conversation.vocabulary_en import ENGLISH
 
@@ -33,6 +33,7 @@ def parse(text: str, pending: Sequence[PendingItem]) -> Understood | Question:
     """What `text` orders about `pending`, or the question to ask back. Never raises on any text."""
     if len(text) > CHARACTERS_MAX:
         return asking.ask(asking.TOO_LONG, pending)
+    text = readable(text)
     answer, lexemes = _understand(text, pending, ENGLISH)
     if isinstance(answer, Question) and any(lexeme.role is Role.UNKNOWN for lexeme in lexemes):
         return _suggest(answer, text, lexemes, pending, ENGLISH)
@@ -50,6 +51,9 @@ def _understand(
         return asking.ask(_guard_text(guard) if guard else asking.EMPTY, pending), lexemes
     if all(lexeme.role is Role.ASKING and lexeme.text == "?" for lexeme in lexemes):
         return Understood((Command(Action.HELP, words=text),)), lexemes
+    if all(lexeme.role is Role.THUMB for lexeme in lexemes):
+        liked = all(lexeme.text == THUMB_UP for lexeme in lexemes)
+        return asking.ask(asking.BARE_THUMB, pending, denied=not liked), lexemes
     if lexemes[0].role is Role.MENTION and len(lexemes) > 1:
         if lexemes[1].text not in vocabulary.names:
             return Understood((Command(Action.NONE, words=text),)), lexemes

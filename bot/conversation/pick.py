@@ -79,6 +79,8 @@ def _pick_bare(clause: Clause, ledger: Ledger) -> Picked | Question:
         return Picked(numbers, True)
     if action in (Action.EXPLAIN, Action.RESTORE) and len(numbers) == 1:
         return Picked(numbers)
+    if not numbers and action is Action.RESTORE:
+        return ledger.ask(asking.NOTHING_REMOVED)
     if not numbers or action not in CHANGES_ITEMS | SHOWS:
         return ledger.ask(asking.WHICH)
     verbs = {Action.EXPLAIN: "tell me more about", Action.MUTE: "never"}

@@ -83,10 +83,10 @@ def read_target(cursor: Cursor) -> Target | None:
         return _with_exception(cursor, Scope.KIND, kind)
     if article:
         cursor.at = start
-    elif plain := _read_plain(cursor):
-        return plain
-    elif cursor.peek().role is Role.EXCEPT:
-        return None
+    else:
+        plain = _read_plain(cursor)
+        if plain or cursor.at > start:
+            return plain  # None here is a target that broke off: "everything except" is not everything
     if not _starts_element(cursor):
         return None if only or article else BARE
     return read_list(cursor)

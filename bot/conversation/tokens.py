@@ -15,6 +15,7 @@ _DIGITS = frozenset("0123456789")
 _APOSTROPHES = frozenset("'\u2019\u02bc")
 _EMOJI_MODIFIERS = frozenset("\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 _NUMBER_DIGITS_MAX = 3
+_UNREADABLE = frozenset({"Cc", "Cs"})
 
 
 class TokenKind(Enum):
@@ -49,6 +50,14 @@ def tokenize(text: str) -> tuple[Token, ...]:
         tokens.append(token)
         at = token.end
     return tuple(tokens)
+
+
+def readable(text: str) -> str:
+    """`text` with what no store or screen can hold (NUL, lone surrogates) as U+FFFD, every place unmoved."""
+    return "".join(
+        "\ufffd" if unicodedata.category(char) in _UNREADABLE and char not in "\n\t\r" else char
+        for char in text
+    )
 
 
 def has_quoted_line(text: str) -> bool:

@@ -185,12 +185,16 @@ def read_lexemes(tokens: tuple[Token, ...], vocabulary: Vocabulary) -> tuple[Lex
 
 
 def guard_in(tokens: tuple[Token, ...], vocabulary: Vocabulary) -> Role | None:
-    """The first role that forbids a deploy, looked for word by word: no phrase can hide it."""
+    """A role that forbids a deploy, a no first; looked for word by word, so that no phrase can hide it."""
+    found: Role | None = None
     for token in tokens:
         entry = vocabulary.entries.get((token.text,)) or SYMBOLS.get(token.text)
-        if entry and (entry.guard or entry.role in GUARDS):
-            return entry.guard or entry.role
-    return None
+        role = (entry.guard or entry.role) if entry else Role.UNKNOWN
+        if role in DENIALS:
+            return role
+        if role in GUARDS:
+            found = found or role
+    return found
 
 
 def _longest_phrase(tokens: tuple[Token, ...], at: int, vocabulary: Vocabulary) -> tuple[int, Entry]:

@@ -23,7 +23,8 @@ _VERBS: tuple[tuple[Entry, str], ...] = tuple(
         ),
         (Action.SKIP, "skip"),
         (Action.STATUS, "status,what's pending,what is pending,what's the status,what is the status,"
-                        "show status,which ones can be deployed,what can be deployed,what can i deploy,did you deploy"),
+                        "show status,which ones can be deployed,what can be deployed,"
+                        "what can i deploy,did you deploy"),
         (Action.HISTORY, "history,log,show history,show the history,what did we deploy,what did you deploy,"
                          "what was deployed,who deployed,who approved"),
         (Action.RUN, "run,run optimization,run optimisation,run the optimization,run an optimization,"
@@ -55,8 +56,9 @@ _SPLITS: tuple[tuple[Entry, str], ...] = (
 
 _TARGETS: tuple[tuple[Entry, str], ...] = (
     (Entry(Role.VERB, Action.DEPLOY, whole=True), "ship it"),
-    (Entry(Role.VERB, Action.ROLLBACK, whole=True), "revert the last deploy,"
-                                                    "undo the last deploy,roll back the last deploy,rollback the last deploy"),
+    (Entry(Role.VERB, Action.ROLLBACK, whole=True), "revert the last deploy,undo the last deploy,"
+                                                    "roll back the last deploy,"
+                                                    "rollback the last deploy"),
     (Entry(Role.VERB, Action.SKIP, whole=True), "pass,not today,not now,not yet,no thanks,no thank you,"
                                                 "no to all,not approved,skip today"),
     (Entry(Role.VERB, Action.DEPLOY, needs_target=True), "approve"),
