@@ -128,10 +128,20 @@ def lock_within(fd: int, seconds: float) -> bool:
 
 
 def open_locked(path: Path, operation: int) -> int | None:
-    """The descriptor that holds the lock until it is closed, or None when somebody else is in the way."""
+    """The descriptor that holds the lock until it is closed, or None when somebody else is in the way.
+
+    Raises:
+        EmbeddedServerError: the file cannot be opened, or its file system has no locks.
+    """
     fd = open_owned(path, os.O_RDWR)
-    if try_lock(fd, operation):
-        return fd
+    try:
+        if try_lock(fd, operation):
+            return fd
+    except OSError as error:
+        os.close(fd)
+        raise EmbeddedServerError(
+            f"cannot lock {str(path)!r} ({error.strerror}); set RATCHET_HOME to a folder on a local disk"
+        ) from error
     os.close(fd)
     return None
 

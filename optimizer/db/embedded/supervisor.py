@@ -117,6 +117,7 @@ class Supervisor:
                 f"{RESTARTS_WITHIN_SECONDS} s; see {self._shown + '/server.log'!r}"
             )
         self._restarts.append(now)
+        clear_state(self._folder)
         self._start()
 
 

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 from optimizer.db.embedded.folder import Folder, State, read_state
 
 ROOT = Path(__file__).parents[3]
+PACKAGES = Path(psycopg.__file__).parents[1]
 WORKER = Path(__file__).with_name("worker.py")
 WAIT_SECONDS = 20
 
@@ -26,9 +29,15 @@ def wait_until(true: Callable[[], object], what: str) -> None:
 
 
 def state_of(home: Path) -> State:
-    state = read_state(Folder(home / "postgres"))
-    assert state is not None
-    return state
+    """What the supervisor says, waiting until it has something to say."""
+    found: list[State] = []
+
+    def read() -> bool:
+        found.extend(filter(None, [read_state(Folder(home / "postgres"))]))
+        return bool(found)
+
+    wait_until(read, "the supervisor says how the server is")
+    return found[0]
 
 
 def server_pid(home: Path) -> int:
@@ -69,17 +78,18 @@ class Workers:
         home: Path,
         command: str,
         *,
-        packages: tuple[Path, ...] = (),
+        packages: Path = PACKAGES,
         python: str = sys.executable,
         user: int | None = None,
     ) -> subprocess.Popen[str]:
+        search = os.pathsep.join(map(str, (packages, ROOT, PACKAGES)))
         worker = subprocess.Popen(
             [python, str(WORKER), str(home), command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd="/",
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, (*packages, ROOT)))},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": search},
             user=user,
             group=user,
             extra_groups=None if user is None else [],

@@ -7,7 +7,6 @@ import pwd
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +19,17 @@ from optimizer.db.embedded import open_embedded
 from optimizer.db.embedded.binaries import CACHE_FOLDERS, find_programs, reachable_programs
 from optimizer.db.embedded.server_user import ServerUser
 from optimizer.errors import EmbeddedServerError
-from tests.contract.embedded.processes import ROOT, Workers, end_all_in, said, server_pid, told_to_end
+from tests.contract.embedded.processes import (
+    PACKAGES,
+    ROOT,
+    Workers,
+    end_all_in,
+    said,
+    server_pid,
+    told_to_end,
+)
 
 NOBODY = pwd.getpwnam("nobody")
-PACKAGES = Path(sysconfig.get_path("platlib"))
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_with_a_closed_home_and_a_closed_environment(
     new_home: Path, closed_packages: Path, workers: Workers
 ) -> None:
     new_home.mkdir(mode=0o700)
-    worker = workers.start(new_home, "hold", packages=(closed_packages,))
+    worker = workers.start(new_home, "hold", packages=closed_packages)
     dsn = said(worker).split("\t")[0]
     with psycopg.connect(dsn) as connection:
         assert connection.execute("select current_database()").fetchone() == ("ratchet",)
@@ -115,7 +121,7 @@ def test_an_ordinary_user_needs_no_rights_but_its_own_and_root_may_join(
     own.mkdir(mode=0o700)
     os.chown(own, NOBODY.pw_uid, NOBODY.pw_gid)
     home = own / ".ratchet"
-    worker = workers.start(home, "hold", packages=(PACKAGES,), python=python_of(NOBODY), user=NOBODY.pw_uid)
+    worker = workers.start(home, "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
     dsn, started = said(worker).split("\t")
     with open_embedded(home) as server, psycopg.connect(server.dsn) as connection:
         assert server.dsn == dsn
@@ -133,7 +139,7 @@ def test_what_root_starts_in_the_home_of_somebody_can_be_used_by_that_person(
     open_embedded(home).close()
     end_all_in(home)
     assert {path.stat().st_uid for path in (home / "postgres").rglob("*")} == {NOBODY.pw_uid}
-    worker = workers.start(home, "hold", packages=(PACKAGES,), python=python_of(NOBODY), user=NOBODY.pw_uid)
+    worker = workers.start(home, "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
     assert said(worker).startswith("host=")
     told_to_end(worker)
     end_all_in(home)
@@ -143,9 +149,7 @@ def test_a_home_of_root_is_one_clear_sentence_for_an_ordinary_user(
     open_folder: Path, workers: Workers
 ) -> None:
     (open_folder / "home/postgres").mkdir(parents=True)
-    worker = workers.start(
-        open_folder / "home", "hold", packages=(PACKAGES,), python=python_of(NOBODY), user=NOBODY.pw_uid
-    )
+    worker = workers.start(open_folder / "home", "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
     assert "run as the user who owns that folder" in said(worker)
 
 

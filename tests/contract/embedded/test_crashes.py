@@ -41,21 +41,23 @@ def test_killing_the_server_under_writes_loses_no_acknowledged_row(home: Path, w
     assert stored.issuperset(acknowledged)
 
 
-def test_after_the_supervisor_is_killed_the_next_open_works(home: Path, workers: Workers) -> None:
-    holder = workers.start(home, "hold")
-    said(holder)
-    before = state_of(home)
-    os.kill(before.supervisor_pid, signal.SIGKILL)
-    with open_embedded(home) as server, psycopg.connect(server.dsn) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
-    assert state_of(home).supervisor_pid != before.supervisor_pid
-    wait_until(lambda: before.postgres_pid not in processes_in(home), "the old server goes with its owner")
+def test_the_server_goes_with_a_killed_supervisor_and_the_next_open_starts_another(home: Path) -> None:
+    with open_embedded(home):
+        killed = state_of(home).supervisor_pid
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: not processes_in(home), "the server goes with its supervisor")
+        with open_embedded(home) as server, psycopg.connect(server.dsn) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+        assert state_of(home).supervisor_pid != killed
 
 
-def test_who_has_the_server_open_brings_it_back_with_ensure(home: Path) -> None:
+def test_who_loses_the_connection_with_the_supervisor_gets_the_server_back_with_ensure(home: Path) -> None:
     with open_embedded(home) as server:
         for _ in range(2):
-            os.kill(state_of(home).supervisor_pid, signal.SIGKILL)
+            with psycopg.connect(server.dsn) as connection:
+                os.kill(state_of(home).supervisor_pid, signal.SIGKILL)
+                with pytest.raises(psycopg.OperationalError):
+                    connection.execute("select pg_sleep(20)")
             server.ensure()
             with psycopg.connect(server.dsn) as connection:
                 assert connection.execute("select 1").fetchone() == (1,)
