@@ -7,10 +7,10 @@ Numbers and times are coerced where nothing is lost; unknown fields are kept; an
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, Required
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, with_config
-from typing_extensions import NotRequired, Required, TypedDict  # pydantic refuses typing's own before 3.12
+from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
 EVENT_TYPES = ("user_message", "assistant_message", "tool_call", "tool_result", "error", "llm_call")
 IDENTIFIER_CHARACTERS_MAX = 500
@@ -106,7 +106,7 @@ class Trace(TypedDict):
     task_category: NotRequired[str]
     started_at: str
     ended_at: str  # started_at and the last event's t_ms
-    # Prompt name ('' where the line gave none) -> version or hash; several where the prompt changed in mid-run.
+    # Prompt name ('' where the line gave none) -> version or hash; several where it changed in mid-run.
     prompts: dict[str, str | list[str]]
     success: NotRequired[bool]
     reward: NotRequired[float]

@@ -1,0 +1,115 @@
+-- Traces: written in bulk, once per (agent, trace_id); whatever changes one queues the hours to fold again.
+
+-- Queues every hour in which a trace of these session ids begins: a new trace may join or part agent sessions.
+-- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
+-- hour makes the writer wait and the mark outlives the fold.
+create or replace function ratchet.queue_hours(p_agent text, p_session_ids text[], p_starts timestamptz[], p_at timestamptz)
+returns void language sql set search_path = pg_catalog, ratchet as $$
+  insert into fold_queue (agent, hour, queued_at)
+  select p_agent, h.hour, p_at
+  from (
+    select date_trunc('hour', started_at, 'UTC') as hour from traces
+    where agent = p_agent and session_id = any (p_session_ids)
+    union
+    select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
+  ) as h
+  order by h.hour
+  on conflict (agent, hour) do update set queued_at = excluded.queued_at
+$$;
+
+-- Writes a batch. A trace that is known is replaced when its last event is later or it has more events
+-- (what the new line says nothing about of the outcome stays), and takes an outcome where it had none.
+-- Of one trace twice in a batch the longer line counts, the other is known.
+-- Returns {"new", "grown", "rated", "known"}.
+create or replace function public.ratchet_traces_put(p_agent text, p_traces jsonb, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+declare
+  fresh text[];
+  touched text[];
+  starts timestamptz[];
+  grown integer := 0;
+  rated integer := 0;
+begin
+  insert into agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
+  -- A change of the agent's escalation tools queues all hours: it waits for us, or we for it.
+  perform from agents where agent = p_agent for share;
+
+  with added as (
+    insert into traces (agent, trace_id, session_id, environment, release, model, task_category, started_at, ended_at,
+                        prompts, success, reward, outcome_end, events, event_count, extra, received_at)
+    select p_agent, l.trace_id, l.session_id, l.environment, l.release, l.model, l.task_category, l.started_at, l.ended_at,
+           l.prompts, l.success, l.reward, l.outcome_end, l.events, l.event_count, l.extra, p_at
+    from ratchet.lines(p_traces) as l order by l.trace_id
+    on conflict (agent, trace_id) do nothing
+    returning trace_id, session_id
+  )
+  select coalesce(array_agg(trace_id), '{}'), coalesce(array_agg(distinct session_id), '{}') into fresh, touched from added;
+
+  if cardinality(fresh) < jsonb_array_length(p_traces) then
+    perform from traces t
+    where t.agent = p_agent and t.trace_id in (select x.trace_id from jsonb_to_recordset(p_traces) as x (trace_id text))
+    order by t.trace_id for update;
+
+    with line as (
+      select l.*, t.session_id as old_session_id, t.started_at as old_started_at,
+             l.ended_at > t.ended_at or l.event_count > t.event_count as grows,
+             t.success is null and l.success is not null
+               or t.reward is null and l.reward is not null
+               or t.outcome_end is null and l.outcome_end is not null as rates
+      from ratchet.lines(p_traces) as l
+      join traces t on t.agent = p_agent and t.trace_id = l.trace_id
+      where l.trace_id <> all (fresh)
+    ),
+    replaced as (
+      update traces t set
+        session_id = l.session_id, environment = l.environment, release = l.release, model = l.model,
+        task_category = l.task_category, started_at = l.started_at, ended_at = l.ended_at, prompts = l.prompts,
+        success = coalesce(l.success, t.success), reward = coalesce(l.reward, t.reward),
+        outcome_end = coalesce(l.outcome_end, t.outcome_end),
+        events = l.events, event_count = l.event_count, extra = l.extra, received_at = p_at
+      from line l where l.grows and t.agent = p_agent and t.trace_id = l.trace_id
+      returning l.session_id, l.old_session_id, l.old_started_at
+    ),
+    judged as (
+      update traces t set
+        success = coalesce(t.success, l.success), reward = coalesce(t.reward, l.reward),
+        outcome_end = coalesce(t.outcome_end, l.outcome_end), received_at = p_at
+      from line l where l.rates and not l.grows and t.agent = p_agent and t.trace_id = l.trace_id
+      returning l.old_session_id as session_id
+    )
+    select (select count(*) from replaced), (select count(*) from judged),
+           touched || array(select session_id from replaced union select old_session_id from replaced
+                            union select session_id from judged),
+           array(select old_started_at from replaced)
+    into grown, rated, touched, starts;
+  end if;
+
+  perform ratchet.queue_hours(p_agent, touched, coalesce(starts, '{}'), p_at);
+  return jsonb_build_object(
+    'new', cardinality(fresh), 'grown', grown, 'rated', rated,
+    'known', jsonb_array_length(p_traces) - cardinality(fresh) - grown - rated);
+end $$;
+
+-- The lines of a batch as rows, the longest of each trace; an outcome that only a shorter one brings is kept.
+create or replace function ratchet.lines(p_traces jsonb)
+returns table (
+  trace_id text, session_id text, environment text, release text, model text, task_category text,
+  started_at timestamptz, ended_at timestamptz, prompts jsonb,
+  success boolean, reward double precision, outcome_end text, events jsonb, event_count integer, extra jsonb
+)
+language sql immutable set search_path = pg_catalog as $$
+  with line as (
+    select * from rows from (jsonb_to_recordset(p_traces) as (
+      trace_id text, session_id text, environment text, release text, model text, task_category text,
+      started_at timestamptz, ended_at timestamptz, prompts jsonb,
+      success boolean, reward double precision, outcome_end text, events jsonb, event_count integer, extra jsonb
+    )) with ordinality
+  )
+  select distinct on (trace_id)
+         trace_id, session_id, environment, release, model, task_category, started_at, ended_at, prompts,
+         coalesce(success, bool_or(success) over same), coalesce(reward, max(reward) over same),
+         coalesce(outcome_end, max(outcome_end) over same), events, event_count, extra
+  from line
+  window same as (partition by trace_id)
+  order by trace_id, event_count desc, ended_at desc, ordinality
+$$;

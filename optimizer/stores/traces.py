@@ -1,0 +1,29 @@
+"""Traces over the database port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from optimizer.db.port import Database
+from optimizer.records.trace import Trace
+
+
+class Written(NamedTuple):
+    """What became of the traces of one batch."""
+
+    new: int
+    grown: int  # known, replaced by a longer one
+    rated: int  # known, took the outcome that it had not
+    known: int  # nothing changed
+
+
+class TraceStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, agent: str, traces: Sequence[Trace], *, at: datetime) -> Written:
+        """Writes a batch in one transaction, and queues the hours that it changes. May be repeated."""
+        answer = await self._database.call("traces_put", agent=agent, traces=list(traces), at=at)
+        return Written(**answer)
