@@ -25,8 +25,6 @@ _MANNERS = (Role.GREETING, Role.POLITE, Role.FILLER, Role.YES, Role.EMOJI)
 _CLOSING = (*_PAUSES, Role.POLITE, Role.THANKS, Role.NOW, Role.EMOJI, Role.ASKING)
 _NO_ORDER = (*_CLOSING, *_MANNERS, Role.CHEER, Role.NO)
 THUMB_UP = "\U0001f44d"
-# "remove 3 deploy" has one reading; after any other verb, or after two numbers, a verb may be something else.
-_NEEDS_NO_SEPARATOR = frozenset({Action.REMOVE, Action.SKIP, Action.DEPLOY})
 # "history last week", "did you deploy 3 yesterday": a time changes nothing about the answer.
 _LOOKS_BACK = frozenset({Action.HISTORY, Action.STATUS})
 
@@ -70,8 +68,8 @@ def read_message(lexemes: tuple[Lexeme, ...]) -> Reading:
         if _closes(cursor, clause):
             asked = any(lexeme.role is Role.ASKING for lexeme in lexemes[cursor.at :])
             return Reading(tuple(clauses), opening, asked)
-        if not cursor.skip(*_SEPARATORS) and not _stands_alone(clause):
-            break
+        if not cursor.skip(*_SEPARATORS):
+            break  # "skip one deploy" is not two orders
         cursor.skip(Role.POLITE)
     place = min(max(cursor.furthest, cursor.at), len(lexemes))
     stuck = lexemes[place] if place < len(lexemes) else None
@@ -116,11 +114,6 @@ def _closes(cursor: Cursor, clause: Clause) -> bool:
             return False
     ends = [lexeme.role for lexeme in rest if lexeme.role not in (Role.STOP, Role.BANG, Role.LINE)]
     return not ends or ends[-1] is not Role.COMMA
-
-
-def _stands_alone(clause: Clause) -> bool:
-    target = clause.target
-    return clause.action in _NEEDS_NO_SEPARATOR and target.scope is Scope.LIST and len(target.numbers) == 1
 
 
 def _read_clause(cursor: Cursor) -> Clause | None:
