@@ -1,0 +1,87 @@
+"""Deployments told prompt by prompt: live, under way, failed, halted, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from bot.cards.card import Block, Card, Line, Note
+from bot.cards.verdict import verdict_words
+from bot.cards.words import Reader, items, length, safe, sentence, subject
+from optimizer.records.deployment import Deployment
+from optimizer.records.session import Session
+from optimizer.records.states import LIVE, UNDER_WAY, DeploymentState
+
+_SHOWN_MAX = 8
+TAKE_BACK = 'Take it back with "rollback".'
+
+
+def deployed_card(
+    agent: str,
+    environment: str,
+    deployments: Sequence[Deployment],
+    reader: Reader,
+    session: Session | None = None,
+) -> Card:
+    """What became of one batch. `session` gives its items their numbers."""
+    shown = numbers_of(session)
+    blocks: list[Block] = [deployment_line(one, reader, shown) for one in deployments[:_SHOWN_MAX]]
+    live = any(one.state in LIVE and one.rollback is None for one in deployments)
+    if live:
+        blocks.append(Note(TAKE_BACK))
+    choices = ("rollback", "status") if live else ("status", "history")
+    if any(one.state in UNDER_WAY for one in deployments):
+        choices = ("status", "stop")
+    return Card(subject(agent, environment), tuple(blocks), choices)
+
+
+def deployment_line(one: Deployment, reader: Reader, shown: Mapping[UUID, int] | None = None) -> Line:
+    """`Live: master_system_core v2 (was v1), item 3.`"""
+    prompt = safe(one.prompt)
+    which = _which(one, shown or {})
+    if one.state in LIVE and one.rollback is not None:
+        return Line(f"Being taken back: {prompt} v{one.new_version}{which}.")
+    if one.state in LIVE:
+        return Line(f"Live: {prompt} v{one.new_version} (was v{one.base_version}){which}.", "good")
+    reason = sentence(one.reason or "no reason was recorded")
+    match one.state:
+        case DeploymentState.failed:
+            return Line(f"Not live: {prompt}{which}; v{one.base_version} stays. {_capital(reason)}", "bad")
+        case DeploymentState.halted:
+            return Line(f"Halted before it went live: {prompt}{which}; v{one.base_version} stays.", "bad")
+        case DeploymentState.rolled_back:
+            back = (
+                f"v{one.base_version} again"
+                if one.follow == "label"
+                else f"the text of v{one.base_version} again"
+            )
+            return Line(f"Taken back: {prompt} runs {back}; v{one.new_version} was live{_for(one)}{which}.")
+        case _:
+            return Line(f"Under way: {prompt}, a new version after v{one.base_version}{which}.")
+
+
+def standing_line(one: Deployment, reader: Reader) -> Line:
+    """A live deployment for the status: since when, whether it was seen, and what it did so far."""
+    live = f" for {length(reader.now - one.live_at)}" if one.live_at else ""
+    seen = "seen in traffic" if one.seen_at else "not seen in traffic yet"
+    opening = f"{safe(one.prompt)} v{one.new_version}: live{live}, {seen}"
+    return Line(f"{opening}{verdict_words(one.verdict)}" if one.verdict else f"{opening}.")
+
+
+def numbers_of(session: Session | None) -> dict[UUID, int]:
+    return {item.id: item.n for item in session.items} if session else {}
+
+
+def _which(one: Deployment, shown: Mapping[UUID, int]) -> str:
+    found = sorted(shown[item] for item in one.items if item in shown)
+    return f", {items(found)}" if found else ""
+
+
+def _for(one: Deployment) -> str:
+    if one.live_at is None or one.ended_at is None:
+        return ""
+    return f" for {length(one.ended_at - one.live_at)}"
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

@@ -1,0 +1,77 @@
+"""What other people, and Ratchet itself, did meanwhile."""
+
+from __future__ import annotations
+
+from bot.cards.card import Card, Line, Note, Tone
+from bot.cards.deployments import TAKE_BACK
+from bot.cards.history import item_changes
+from bot.cards.verdict import verdict_line
+from bot.cards.words import Reader, safe, sentence, subject
+from optimizer.records.states import ItemState
+from optimizer.records.verdict import Verdict
+from optimizer.stores.audit import Notice
+
+_SESSIONS = {
+    "session_pending": "A new list waits for a decision.",
+    "session_quiet": "A run found nothing new to change.",
+    "session_alarm": "A run found something wrong with the traffic itself.",
+    "session_expired": "The list expired without a decision.",
+}
+
+
+def notice_card(notice: Notice, agent: str, environment: str, reader: Reader) -> Card:
+    """One notice; what this code has no words for is named, never left out."""
+    line = _line(notice, reader)
+    ago = f", {reader.ago(notice.created_at)}"
+    line = Line(line.text.removesuffix(".") + f"{ago}.", line.tone)
+    blocks = (line, Note(TAKE_BACK)) if notice.kind == "deployment_live" else (line,)
+    choices = ("rollback", "status") if notice.kind == "deployment_live" else ("status",)
+    if notice.kind == "session_pending":
+        choices = ("show all", "skip")
+    return Card(subject(agent, environment), blocks, choices)
+
+
+def _line(notice: Notice, reader: Reader) -> Line:
+    body = notice.body
+    who = _who(notice, reader)
+    prompt, new, base = safe(str(body.get("prompt", ""))), body.get("new_version"), body.get("base_version")
+    reason = sentence(str(body.get("reason") or "no reason was recorded"))
+    if notice.kind in _SESSIONS:
+        tone: Tone = "bad" if notice.kind == "session_alarm" else "plain"
+        return Line(_SESSIONS[notice.kind], tone)
+    match notice.kind:
+        case "decision":
+            return Line(f"{who} {_decision(notice)}.")
+        case "rollback_decided":
+            return Line(f"{who} took the last deployment back.")
+        case "deployment_halted":
+            return Line(f"{who} halted what was not live yet.")
+        case "deployment_live":
+            return Line(f"Live: {prompt} v{new} (was v{base}).", "good")
+        case "deployment_failed":
+            return Line(f"{prompt} did not go live, v{base} stays: {reason}", "bad")
+        case "deployment_rolled_back":
+            return Line(f"Taken back: {prompt} runs v{base} again, after v{new}.")
+        case "rollback_failed":
+            return Line(f"{prompt} could not be taken back and still runs v{new}: {reason}", "bad")
+        case "verdict":
+            return verdict_line(Verdict.model_validate(body))
+        case _:
+            return Line(f"{safe(notice.kind).replace('_', ' ').capitalize()}.")
+
+
+def _who(notice: Notice, reader: Reader) -> str:
+    """`Dana (slack)`: the channel stands before the colon of an identity."""
+    if not notice.actor:
+        return "Ratchet"
+    who = reader.person(notice.actor)
+    channel, colon, _ = notice.actor.partition(":")
+    named = f"{who} ({safe(channel)})" if colon and who != "you" else who
+    return f"{named[:1].upper()}{named[1:]}"
+
+
+def _decision(notice: Notice) -> str:
+    if notice.body.get("session_state") == "skipped":
+        return "skipped the session"
+    moves = [(int(item["n"]), ItemState(item["to"])) for item in notice.body.get("items", ())]
+    return item_changes(moves) or "answered"

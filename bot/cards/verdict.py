@@ -1,0 +1,59 @@
+"""What a deployment did to live traffic, in one line."""
+
+from __future__ import annotations
+
+from bot.cards.card import Line, Tone
+from bot.cards.words import safe
+from optimizer.records.verdict import Comparison, Outcome, Verdict
+from optimizer.text.numbers import about, change, count, percent, usd
+
+_OUTCOMES = {
+    Outcome.better: "better",
+    Outcome.worse: "worse",
+    Outcome.no_difference: "no clear difference",
+}
+_TONES: dict[Outcome, Tone] = {Outcome.better: "good", Outcome.worse: "bad"}
+_METRICS = {
+    "cost_usd": "cost per session",
+    "success": "success",
+    "errors": "sessions with errors",
+    "user_messages": "user messages per session",
+}
+_SHARES = frozenset({"success", "errors"})
+
+
+def verdict_line(verdict: Verdict) -> Line:
+    """`master_system_core v2 (deployed), better: cost per session -14.2% (-17 to -11), ...`."""
+    opening = f"{safe(verdict.prompt)} v{verdict.new_version} (deployed)"
+    return Line(f"{opening}{verdict_words(verdict)}", _TONES.get(verdict.outcome, "plain"))
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """What follows the version: `, better: ...` or `: not enough data yet (12 sessions under v2).`"""
+    if verdict.outcome is Outcome.not_enough_data:
+        return f": not enough data yet ({_fewer(verdict)})."
+    told = [_told(one) for one in verdict.comparisons]
+    sides = f"{count(verdict.sessions_after, 'session')} after, {verdict.sessions_before:,} before"
+    return f", {_OUTCOMES[verdict.outcome]}: {', '.join(one for one in told if one)}; {sides}."
+
+
+def _fewer(verdict: Verdict) -> str:
+    """The side that data is missing on."""
+    if verdict.sessions_after <= verdict.sessions_before:
+        return f"{count(verdict.sessions_after, 'session')} under v{verdict.new_version}"
+    return f"{count(verdict.sessions_before, 'session')} under v{verdict.base_version}"
+
+
+def _told(one: Comparison) -> str:
+    name = _METRICS.get(one.metric, safe(one.metric))
+    if one.before is None or one.after is None:
+        return ""
+    if one.metric == "cost_usd" and one.change is not None and one.low is not None and one.high is not None:
+        return f"{name} {change(one.change, one.low, one.high)}"
+    return f"{name} {_value(one.metric, one.before)} -> {_value(one.metric, one.after)}"
+
+
+def _value(metric: str, value: float) -> str:
+    if metric in _SHARES:
+        return percent(value)
+    return usd(value) if metric == "cost_usd" else about(value) if value >= 10 else f"{value:.1f}"

@@ -1,0 +1,85 @@
+"""The console channel: a conversation in a terminal, or a transcript where input or output is piped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TextIO
+
+from bot.cards.card import Card
+from bot.terminal.lines import LineKeyboard
+from bot.terminal.plain import PlainScreen
+from bot.terminal.port import Keyboard, Screen, Step
+
+NAME = "console"
+_DUMB = ("", "dumb", "unknown")
+
+
+class Console:
+    """One conversation on standard input and output. `open_console` picks the screen and the keyboard."""
+
+    name = NAME
+
+    def __init__(self, screen: Screen, keyboard: Keyboard) -> None:
+        self._screen = screen
+        self._keyboard = keyboard
+        self._choices: tuple[str, ...] = ()
+        self._answered = False
+
+    async def send(self, card: Card) -> None:
+        self._screen.show(card)
+        self._choices = card.choices
+
+    async def update(self, card: Card) -> None:
+        """What was printed stays; the prompt line names the replies that work now."""
+        self._choices = card.choices
+
+    async def read(self) -> str | None:
+        """The next reply; None when the person leaves: end of input, Ctrl-D, or Ctrl-C at the prompt."""
+        while True:
+            try:
+                reply = await self._keyboard.read(self._choices)
+            except KeyboardInterrupt:
+                self._screen.say(f"Left; nothing {'more ' if self._answered else ''}was decided.")
+                return None
+            if reply is None:
+                return None
+            if reply.strip():
+                self._answered = True
+                return reply.strip()
+
+    @asynccontextmanager
+    async def progress(self, label: str, total: int | None = None) -> AsyncIterator[Step]:
+        """Shows that a long step is under way, and how far it is where `total` is given."""
+        with self._screen.step(label, total) as step:
+            yield step
+
+
+def open_console() -> Console:
+    """On this process's standard input and output: decorated only where both are a real terminal."""
+    if _is_terminal(sys.stdin) and _is_terminal(sys.stdout) and os.environ.get("TERM", "") not in _DUMB:
+        from bot.terminal.prompt import PromptKeyboard
+
+        return Console(_screen(), PromptKeyboard())
+    screen = _screen()
+    # A terminal shows by itself what is typed into it.
+    typed = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
+    return Console(screen, LineKeyboard(_descriptor(sys.stdin), None if typed else screen.say))
+
+
+def _screen() -> Screen:
+    if _is_terminal(sys.stdout) and os.environ.get("TERM", "") not in _DUMB:
+        from bot.terminal.styled import StyledScreen
+
+        return StyledScreen()
+    return PlainScreen(sys.stdout)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    return None if stream is None or stream.closed else stream.fileno()
