@@ -17,13 +17,8 @@ def unique_anchor(base: str, start: int, end: int, *, clear_of: Sequence[Span] =
     No line can be taken away again from either side. Spans in `clear_of` (those of other edits) are
     not reached into where there is another way.
     """
-    floor = max((span.end for span in clear_of if span.end <= start), default=0)
-    ceiling = min((span.start for span in clear_of if span.start >= end), default=len(base))
-    return (
-        _widened(base, Span(start, end), floor, ceiling)
-        or _widened(base, Span(start, end), 0, len(base))
-        or (Span(0, len(base)))
-    )
+    span = Span(start, end)
+    return _anchor(base, span, [_clear(base, span, clear_of)])
 
 
 def edit_for_span(
@@ -35,12 +30,8 @@ def edit_for_span(
     Raises `InputError` for an empty base, which has no text to hold on to.
     """
     if not base:
-        raise InputError(
-            f"The prompt {prompt!r} is empty, so that no edit can be anchored; write its text first."
-        )
-    anchor = unique_anchor(base, start, end, clear_of=clear_of)
-    replace = base[anchor.start : start] + replacement + base[end : anchor.end]
-    return Edit(prompt=prompt, find=base[anchor.start : anchor.end], replace=replace)
+        raise InputError(f"The prompt {prompt!r} is empty, so that no edit can be anchored; write its text first.")
+    return _edit(prompt, base, Span(start, end), replacement, [_clear(base, Span(start, end), clear_of)])
 
 
 def removal_span(base: str, start: int, end: int) -> Span:
@@ -58,9 +49,47 @@ def removal_span(base: str, start: int, end: int) -> Span:
 
 
 def edit_to_remove(prompt: str, base: str, start: int, end: int, *, clear_of: Sequence[Span] = ()) -> Edit:
-    """The edit that removes whole lines and the gap that they leave (`removal_span`)."""
+    """The edit that removes whole lines and the gap that they leave (`removal_span`).
+
+    `clear_of` are other lines that are to go: their gaps are kept clear of as well, and half of what stands
+    between is left to their anchors.
+    """
     span = removal_span(base, start, end)
-    return edit_for_span(prompt, base, span.start, span.end, "", clear_of=clear_of)
+    others = [removal_span(base, *other) for other in clear_of]
+    shared = [
+        Span(min(other.start, _middle(base, span.end, other.start)), other.end)
+        if other.start >= span.end
+        else Span(other.start, max(other.end, _middle(base, other.end, span.start)))
+        for other in others
+    ]
+    return _edit(prompt, base, span, "", [_clear(base, span, shared), _clear(base, span, others)])
+
+
+def _edit(prompt: str, base: str, span: Span, replacement: str, limits: Sequence[Span]) -> Edit:
+    if not base:
+        raise InputError(f"The prompt {prompt!r} is empty, so no edit can be anchored; write its text first.")
+    anchor = _anchor(base, span, limits)
+    replace = base[anchor.start : span.start] + replacement + base[span.end : anchor.end]
+    return Edit(prompt=prompt, find=base[anchor.start : anchor.end], replace=replace)
+
+
+def _anchor(base: str, span: Span, limits: Sequence[Span]) -> Span:
+    """The anchor inside the first of the limits that has one; the whole text is one in the end."""
+    everything = Span(0, len(base))
+    tried = (_widened(base, span, *limit) for limit in (*limits, everything))
+    return next((anchor for anchor in tried if anchor), everything)
+
+
+def _clear(base: str, span: Span, others: Sequence[Span]) -> Span:
+    """How far the span may be widened without touching the others."""
+    floor = max((other.end for other in others if other.end <= span.start), default=0)
+    return Span(floor, min((other.start for other in others if other.start >= span.end), default=len(base)))
+
+
+def _middle(base: str, start: int, end: int) -> int:
+    """The middle of the text between two spans, at a line's start if there is one before it."""
+    middle = (start + end) // 2
+    return base.rfind("\n", start, middle) + 1 or middle
 
 
 def _widened(base: str, span: Span, floor: int, ceiling: int) -> Span | None:

@@ -71,9 +71,7 @@ def check_prompt(
 def _size(base: str, new: str, size_characters_max: int) -> Iterator[CheckProblem]:
     length = len(new.strip())
     if length < CHARACTERS_MIN:
-        sentence = (
-            f"The text has {length} characters, and a prompt needs {CHARACTERS_MIN}; check what was removed."
-        )
+        sentence = f"The text has {length} characters, and a prompt needs {CHARACTERS_MIN}; check what was removed."
         yield CheckProblem("too_short", sentence)
     # A prompt above the budget may still get smaller.
     if len(new) > max(size_characters_max, len(base) - 1):
@@ -105,9 +103,7 @@ def _foreign(base: str, new: str) -> Iterator[CheckProblem]:
         sentence = f"The address {_shown(address)!r} was not there before; take it out."
         yield CheckProblem("address", sentence)
     for phrase in sorted((instructions(new) - instructions(base)).keys())[:_NAMED_MAX]:
-        sentence = (
-            f"The words {shorten(phrase)!r} order the agent about as injected text does; say it otherwise."
-        )
+        sentence = f"The words {shorten(phrase)!r} order the agent about as injected text does; say it otherwise."
         yield CheckProblem("instruction", sentence)
     hidden = hidden_characters(new) - hidden_characters(base)
     if hidden:
@@ -117,9 +113,7 @@ def _foreign(base: str, new: str) -> Iterator[CheckProblem]:
     mixed = sorted(mixed_words(new) - mixed_words(base))
     if mixed:
         words = ascii(shorten(", ".join(mixed)))
-        yield CheckProblem(
-            "hidden_text", f"The words {words} mix alphabets that look alike; type them again."
-        )
+        yield CheckProblem("hidden_text", f"The words {words} mix alphabets that look alike; type them again.")
 
 
 def _shown(address: str) -> str:

@@ -16,8 +16,8 @@ from optimizer.prompts.hidden import visible
 
 PartKind = Literal["same", "removed", "added"]
 
-_WORD = re.compile(r"\s*\S+\s*|\s+")
-# Equal words that are fewer than the changed ones around them are chance ("the", "of").
+_TOKEN = re.compile(r"\S+|\n|[^\S\n]+")
+# Equal words that are not more than the changed ones around them are chance ("the", "of").
 _CHANCE_WORDS_MAX = 8
 
 
@@ -38,7 +38,7 @@ class Hunk(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """Words `old[old_start:old_end]` that stay the same or become `new[new_start:new_end]`."""
+    """Tokens `old[old_start:old_end]` that stay the same or become `new[new_start:new_end]`."""
 
     same: bool
     old_start: int
@@ -50,30 +50,30 @@ class _Run(NamedTuple):
 def word_diff(old: str, new: str, *, context_words: int = 8) -> tuple[Hunk, ...]:
     """What changes from old to new, in hunks with `context_words` around each; nothing for equal texts.
 
-    A word carries the whitespace after it, so that a changed line break is a change. Of a removed stretch
-    that is longer than four times `context_words`, twice `context_words` are kept at each end.
+    Words, line breaks and the blanks between words are compared. Of a removed stretch of more than four times
+    `context_words`, twice `context_words` are kept at each end.
     """
-    old_words, new_words = _WORD.findall(old), _WORD.findall(new)
-    runs = list(_runs(old_words, new_words))
+    old_tokens, new_tokens = _TOKEN.findall(old), _TOKEN.findall(new)
+    runs = list(_runs(old_tokens, new_tokens))
     hunks: list[Hunk] = []
     parts: list[Part] = []
     skipped = 0
     for position, run in enumerate(runs):
         if not run.same:
-            parts.extend(_changed(run, old_words, new_words, 2 * context_words))
+            parts.extend(_changed(run, old_tokens, new_tokens, 2 * context_words))
             continue
-        words = old_words[run.old_start : run.old_end]
         before, after = (context_words if position else 0), (context_words if run is not runs[-1] else 0)
-        if parts and len(words) <= before + after:
-            parts.append(Part("same", "".join(words)))
+        head, left_out, tail = _ends(old_tokens[run.old_start : run.old_end], before, after)
+        if parts and not left_out:
+            parts.append(Part("same", head + tail))
             continue
         if parts:
-            parts.append(Part("same", "".join(words[:before])))
-            hunks.append(Hunk(skipped, tuple(part for part in parts if part.text)))
-        skipped = max(len(words) - before - after, 0)
-        parts = [Part("same", "".join(words[before + skipped :]))]
+            hunks.append(_hunk(skipped, [*parts, Part("same", head)]))
+        else:
+            tail = tail if left_out else head + tail
+        skipped, parts = left_out, [Part("same", tail)]
     if any(part.kind != "same" for part in parts):
-        hunks.append(Hunk(skipped, tuple(part for part in parts if part.text)))
+        hunks.append(_hunk(skipped, parts))
     return tuple(hunks)
 
 
@@ -120,19 +120,29 @@ def _render(part: Part) -> str:
     return f"{text[:start]}{opening}{kept}{closing}{text[start + len(kept) :]}"
 
 
+def _hunk(skipped: int, parts: Sequence[Part]) -> Hunk:
+    return Hunk(skipped, tuple(part for part in parts if part.text))
+
+
 def _changed(run: _Run, old: Sequence[str], new: Sequence[str], ends: int) -> Iterator[Part]:
-    removed, added = old[run.old_start : run.old_end], new[run.new_start : run.new_end]
-    if len(removed) > 2 * ends:
-        head, tail = "".join(removed[:ends]), "".join(removed[-ends:]) if ends else ""
-        yield Part("removed", head, len(removed) - 2 * ends, tail)
-    elif removed:
-        yield Part("removed", "".join(removed))
-    if added:
-        yield Part("added", "".join(added))
+    if run.old_end > run.old_start:
+        yield Part("removed", *_ends(old[run.old_start : run.old_end], ends, ends))
+    if run.new_end > run.new_start:
+        yield Part("added", "".join(new[run.new_start : run.new_end]))
+
+
+def _ends(tokens: Sequence[str], first: int, last: int) -> tuple[str, int, str]:
+    """The first and the last words with the number of words between them; the whole where none is."""
+    words = [index for index, token in enumerate(tokens) if not token.isspace()]
+    if len(words) <= first + last:
+        return "".join(tokens), 0, ""
+    head = tokens[: words[first]]
+    tail = tokens[words[-last] :] if last else tokens[words[-1] + 1 :]
+    return "".join(head), len(words) - first - last, "".join(tail)
 
 
 def _runs(old: Sequence[str], new: Sequence[str]) -> Iterator[_Run]:
-    """Runs of same and changed words in turn, from the start of both texts to their ends."""
+    """Runs of same and changed tokens in turn, from the start of both texts to their ends."""
     runs: list[_Run] = []
     for run in _raw_runs(old, new):
         if runs and runs[-1].same == run.same:
@@ -141,7 +151,10 @@ def _runs(old: Sequence[str], new: Sequence[str]) -> Iterator[_Run]:
             runs.append(run)
     merged: list[_Run] = []
     for index, run in enumerate(runs):
-        chance = run.same and 0 < index < len(runs) - 1 and _is_chance(merged[-1], run, runs[index + 1])
+        inner = run.same and 0 < index < len(runs) - 1
+        chance = inner and _words(run, old, new) <= min(
+            _CHANCE_WORDS_MAX, _words(merged[-1], old, new), _words(runs[index + 1], old, new)
+        )
         if merged and not merged[-1].same and (chance or not run.same):
             merged[-1] = merged[-1]._replace(old_end=run.old_end, new_end=run.new_end)
         else:
@@ -170,8 +183,7 @@ def _raw_runs(old: Sequence[str], new: Sequence[str]) -> Iterator[_Run]:
         yield _Run(True, old_end, len(old), new_end, len(new))
 
 
-def _is_chance(before: _Run, same: _Run, after: _Run) -> bool:
-    words = same.old_end - same.old_start
-    return words <= _CHANCE_WORDS_MAX and all(
-        words <= max(run.old_end - run.old_start, run.new_end - run.new_start) for run in (before, after)
-    )
+def _words(run: _Run, old: Sequence[str], new: Sequence[str]) -> int:
+    """The words of the run, of the text that has more of them; counted up to a little above what is chance."""
+    sides = old[run.old_start : run.old_end], new[run.new_start : run.new_end]
+    return max(sum(not token.isspace() for token in side[: 4 * _CHANCE_WORDS_MAX]) for side in sides)

@@ -19,6 +19,7 @@ from optimizer.prompts.spans import Span, shorten
 _LOOKUP_CHARACTERS_MAX = 200
 # Places that are tried for one stretch, to find the one where most lines go on alike.
 _PLACES_MAX = 8
+_COPY_LINES_MIN = 64
 _TITLE_CHARACTERS_MAX = 48
 
 
@@ -95,8 +96,8 @@ class _Match(NamedTuple):
 def repeated_blocks(text: str, *, min_characters: int = 200) -> tuple[Repeat, ...]:
     """The longest texts of at least `min_characters` that stand twice or more, in the order of their copies.
 
-    Copies (`further`) overlap neither each other nor any first occurrence, so all of them may go at once. A
-    heading, tag or fence is part of a copy only together with all that it holds.
+    Copies (`further`) do not overlap each other and stand below their originals, so all of them may go at
+    once, and every text keeps one place. A heading, tag or fence is copied only with all that it holds.
     """
     lines = _Text(read_lines(text))
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -115,9 +116,7 @@ def repeated_blocks(text: str, *, min_characters: int = 200) -> tuple[Repeat, ..
     )
 
 
-def included_blocks(
-    text: str, included: Mapping[str, str], *, min_characters: int = 200
-) -> tuple[Included, ...]:
+def included_blocks(text: str, included: Mapping[str, str], *, min_characters: int = 200) -> tuple[Included, ...]:
     """The texts of included prompts, by placeholder, that also stand in the including prompt.
 
     Parts count from `min_characters` on, as long as they go; no two of them overlap in `text`.
@@ -151,14 +150,16 @@ def _own_matches(text: _Text, min_characters: int) -> Iterator[_Match]:
         candidates = places[window] if window is not None else []
         best = _Match(at, at, 0)
         for place in candidates:
-            length = 0
+            length = reach = 0
+            longest = min(at - place, len(text.words) - at)
+            # A copy inside the original counts, one at its end is left to its own original. A longer one than
+            # all before it ends the search, so that lines that repeat on and on are read once.
             while (
-                place + length < at
-                and at + length < len(text.words)
-                and not copied[place + length]
-                and text.words[place + length] == text.words[at + length]
+                reach < min(longest, 2 * length + _COPY_LINES_MIN)
+                and text.words[place + reach] == text.words[at + reach]
             ):
-                length += 1
+                reach += 1
+                length = length if copied[place + reach - 1] else reach
             best = max(best, _Match(place, at, length), key=lambda match: match.length)
         if best.length and _size(text, at, best.length) >= min_characters:
             yield best

@@ -99,9 +99,7 @@ def _located(base: str, edits: Sequence[Edit]) -> tuple[dict[int, Span], list[Ed
     for index, edit in enumerate(edits):
         place = _find(base, edit, index)
         if edit.prompt != edits[0].prompt:
-            sentence = (
-                f"This edit is for {edit.prompt!r}, not {edits[0].prompt!r}; compose each prompt by itself."
-            )
+            sentence = f"This edit is for {edit.prompt!r}, not {edits[0].prompt!r}; compose each prompt by itself."
             found.append(EditProblem("prompt", index, sentence, other=0))
         elif isinstance(place, EditProblem):
             found.append(place)
@@ -118,9 +116,7 @@ def _overlaps(located: dict[int, Span], edits: Sequence[Edit]) -> Iterator[EditP
                 break
             first, second = sorted((index, other))
             shared = shorten(edits[second].find)
-            sentence = (
-                f"Two edits of {edits[first].prompt!r} change the same text {shared!r}; keep one of them."
-            )
+            sentence = f"Two edits of {edits[first].prompt!r} change the same text {shared!r}; keep one of them."
             yield EditProblem("overlap", first, sentence, other=second)
 
 
@@ -139,9 +135,7 @@ def _broken_placeholders(
             *(f"breaks the template ({problem.sentence})" for problem in new_syntax_problems(base, alone)),
         ]
         if reasons:
-            sentence = (
-                f"This edit of {edit.prompt!r} {' and '.join(reasons)}; leave placeholders as they are."
-            )
+            sentence = f"This edit of {edit.prompt!r} {' and '.join(reasons)}; leave placeholders as they are."
             yield EditProblem("placeholder", index, sentence)
             del lost[index]
     if any(problem.kind == "overlap" for problem in known):

@@ -33,9 +33,7 @@ def compose_includes(text: str, includes: Mapping[str, str]) -> str:
             name = match[1]
             if name in above:
                 way = " -> ".join([*above[above.index(name) :], name])
-                raise IncludeError(
-                    f"The include {name!r} contains itself ({way}); take one of the placeholders out."
-                )
+                raise IncludeError(f"The include {name!r} contains itself ({way}); take one of the placeholders out.")
             used.add(name)
             pieces += (part[end : match.start()], expand(includes[name], (*above, name)))
             end = match.end()

@@ -29,12 +29,7 @@ def places(lines: Sequence[Line], first: int, last: int) -> Iterator[int]:
         item = _LIST_ITEM.match(following.text)
         # An item between numbered ones would take the next one's number.
         ends = following.kind == "blank" or (item is not None and not item[1] and item[2])
-        if (
-            line.kind == "text"
-            and ends
-            and not line.text.endswith(":")
-            and not _numbered(lines, number, last)
-        ):
+        if line.kind == "text" and ends and not line.text.endswith(":") and not _numbered(lines, number, last):
             yield number
 
 

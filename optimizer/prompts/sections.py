@@ -66,9 +66,7 @@ def best_section(text: str, keywords: Sequence[str]) -> Section:
     words = [_words(f"{section.title} {body}") for section, body in zip(sections, bodies, strict=True)]
     spread = Counter(word for found in words for word in found)
     weights = {
-        word: math.log(1 + len(sections) / (1 + spread[word]))
-        for keyword in keywords
-        for word in _words(keyword)
+        word: math.log(1 + len(sections) / (1 + spread[word])) for keyword in keywords for word in _words(keyword)
     }
     scores = [
         _named(section, body, keywords) + _likeness(section, found, weights) + _generic(section)
@@ -79,9 +77,7 @@ def best_section(text: str, keywords: Sequence[str]) -> Section:
     return sections[index] if best >= 1 else sections[-1]
 
 
-def insert_rule(
-    prompt: str, text: str, rule: str, keywords: Sequence[str], *, clear_of: Sequence[Span] = ()
-) -> Edit:
+def insert_rule(prompt: str, text: str, rule: str, keywords: Sequence[str], *, clear_of: Sequence[Span] = ()) -> Edit:
     """The edit that adds the rule at the end of the section that fits the keywords (`best_section`).
 
     The rule becomes one line, an item of the list that stands there, else `- <rule>` below a blank line, and

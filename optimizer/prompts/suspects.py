@@ -51,9 +51,7 @@ _ADDRESSES = tuple(
 )
 
 _OLD = r"(?:previous|prior|above|earlier|preceding|foregoing|existing|initial|original|system)"
-_ORDERS = (
-    r"(?:instructions?|rules?|prompts?|messages?|context|directions?|guidelines?|polic(?:y|ies)|commands?)"
-)
+_ORDERS = r"(?:instructions?|rules?|prompts?|messages?|context|directions?|guidelines?|polic(?:y|ies)|commands?)"
 _DROP = r"(?:ignore|disregard|forget|override|bypass)"
 _LATIN_ORDERS = r"(?:instruc|instruk|istruz|anweis|règle|regeln|regla|regole|consigne)\w*"
 _INSTRUCTIONS = tuple(
