@@ -197,12 +197,16 @@ create table ratchet.deployments (
   seen_at timestamptz,
   ended_at timestamptz,
   verdict jsonb,
-  rollback jsonb,                                -- {actor, reason}: taking it back was decided and is to be done
+  rollback jsonb,                                -- {actor, reason}: taking it back was decided and is to be done;
+                                                 -- with `failed`: it could not be done, and why
   worker text,
   lease_until timestamptz
 );
+-- One at a time for a prompt, on its way there or back.
 create unique index deployments_one_at_a_time on ratchet.deployments (agent, prompt)
-  where state in ('planned', 'publishing', 'published', 'verifying');
+  where state in ('planned', 'publishing', 'published', 'verifying')
+    or state in ('live', 'seen') and rollback is not null and not rollback ? 'failed';
+create unique index deployments_by_batch on ratchet.deployments (batch_id, ordinal);
 create index deployments_by_time on ratchet.deployments (agent, planned_at desc);
 
 -- Each step of a deployment, written before and after it is done.

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,8 +14,7 @@ from optimizer.approve.people import People, people_of
 from optimizer.clock import Clock, SystemClock
 from optimizer.db import migrate
 from optimizer.db.port import Database
-from optimizer.loop import Loop
-from optimizer.observe.snapshot import Observer
+from optimizer.loop import Decisions, Prompts, Runs
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
 from optimizer.settings import Settings
@@ -42,13 +41,15 @@ class Ratchet:
     audit: AuditStore
     notices: NoticeStore
     questions: QuestionStore
-    loop: Loop
+    prompts: Prompts
+    runs: Runs
+    decisions: Decisions
     registry_of: Callable[[str], Registry]
     people_of: Callable[[str], People]
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, check_schema: bool = True) -> AsyncIterator[Database]:
+async def open_database(settings: Settings, *, check_schema: bool = True) -> AsyncGenerator[Database]:
     """`DATABASE_URL` where it is set, else the embedded server, whose schema is kept current by itself."""
     # Drivers and servers are imported when they are needed: `ratchet --help` must answer at once.
     from optimizer.db.postgres import PostgresDatabase
@@ -78,7 +79,7 @@ async def open_ratchet(
     clock: Clock | None = None,
     people: Callable[[str], People] | None = None,
     database: Database | None = None,
-) -> AsyncIterator[Ratchet]:
+) -> AsyncGenerator[Ratchet]:
     """Opens everything; `database` is used as it is when it is given, and left open."""
     async with AsyncExitStack() as stack:
         if database is None:
@@ -94,18 +95,10 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
 
     agents, rollups, sessions = AgentStore(database), RollupStore(database), SessionStore(database)
     deployments, audit = DeploymentStore(database), AuditStore(database)
-    loop = Loop(
-        settings=settings,
-        clock=clock,
-        worker_name=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
-        agents=agents,
-        sessions=sessions,
-        deployments=deployments,
-        audit=audit,
-        observer=Observer(rollups, clock),
-        registry_of=registry_of,
-        people_of=people,
-    )
+    worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    prompts = Prompts(settings, clock, agents, registry_of)
+    runs = Runs(prompts, sessions, deployments, rollups, clock, worker_name)
+    decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)
     return Ratchet(
         settings=settings,
         clock=clock,
@@ -118,7 +111,9 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         audit=audit,
         notices=NoticeStore(database),
         questions=QuestionStore(database),
-        loop=loop,
+        prompts=prompts,
+        runs=runs,
+        decisions=decisions,
         registry_of=registry_of,
         people_of=people,
     )

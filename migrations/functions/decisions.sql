@@ -1,13 +1,26 @@
+-- Locks the head of the agent's chain. Whatever changes the state of an agent begins with this lock and ends with
+-- an append, so that two changes wait for each other here and never in a circle.
+create or replace function ratchet.audit_lock(p_agent text) returns ratchet.decision_heads
+language plpgsql set search_path = pg_catalog, ratchet as $$
+declare
+  head ratchet.decision_heads;
+begin
+  if p_agent is null then
+    return null;  -- what is to be changed does not exist: the caller says so
+  end if;
+  insert into ratchet.decision_heads (agent, seq, sha256) values (p_agent, 0, repeat('0', 64))
+  on conflict do nothing;
+  select * into head from ratchet.decision_heads where agent = p_agent for update;
+  return head;
+end $$;
+
 -- Appends one row to the agent's chain, under a lock on its head. Every state change calls this in its transaction.
 create or replace function ratchet.audit_append(p_agent text, p_body text, p_at timestamptz) returns jsonb
 language plpgsql set search_path = pg_catalog, ratchet as $$
 declare
-  head ratchet.decision_heads;
+  head ratchet.decision_heads := ratchet.audit_lock(p_agent);
   digest text;
 begin
-  insert into ratchet.decision_heads (agent, seq, sha256) values (p_agent, 0, repeat('0', 64))
-  on conflict do nothing;
-  select * into head from ratchet.decision_heads where agent = p_agent for update;
   digest := encode(sha256(convert_to(head.sha256 || p_body, 'UTF8')), 'hex');
   insert into ratchet.decisions (agent, seq, at, body, sha256, prev_sha256)
   values (p_agent, head.seq + 1, p_at, p_body, digest, head.sha256);

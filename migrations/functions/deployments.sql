@@ -1,8 +1,8 @@
 create or replace function ratchet.deployment_json(p_id uuid) returns jsonb
 language sql stable set search_path = pg_catalog, ratchet as $$
   select to_jsonb(deployment) || jsonb_build_object('steps', coalesce((
-    select jsonb_agg(to_jsonb(step) - 'deployment_id' order by step.seq)
-    from ratchet.deployment_steps step where step.deployment_id = deployment.id), '[]'::jsonb))
+    select jsonb_agg(to_jsonb(entry) - 'deployment_id' order by entry.seq)
+    from ratchet.deployment_steps entry where entry.deployment_id = deployment.id), '[]'::jsonb))
   from ratchet.deployments deployment where deployment.id = p_id;
 $$;
 
@@ -12,28 +12,40 @@ language sql stable set search_path = pg_catalog, ratchet as $$
   from ratchet.deployments where batch_id = p_batch_id;
 $$;
 
--- Takes the oldest batch that has work and no living worker: a deployment under way, or a rollback to be done.
--- Answers its deployments in order, or null.
+-- Whether a worker has something to do in a batch: a deployment under way, a rollback that was decided, or a
+-- deployment that is live although another one of the same item is not.
+create or replace function ratchet.batch_waits(p_batch_id uuid) returns boolean
+language sql stable set search_path = pg_catalog, ratchet as $$
+  select exists (
+    select from ratchet.deployments one
+    where one.batch_id = p_batch_id and (
+      one.state in ('planned', 'publishing', 'published', 'verifying')
+      or one.state in ('live', 'seen') and not coalesce(one.rollback ? 'failed', false) and (
+        one.rollback is not null
+        or exists (select from ratchet.deployments other, jsonb_array_elements_text(other.items) as shared (item)
+                   where other.batch_id = p_batch_id and other.state in ('failed', 'halted', 'rolled_back')
+                     and one.items ? shared.item))));
+$$;
+
+-- Takes the oldest batch that has work and no living worker. Answers its deployments in order, or null.
+-- The first deployment of a batch holds the lease of all of it: one worker has the whole batch.
 create or replace function public.ratchet_deployments_claim(
   p_agent text, p_worker text, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 declare
   lead ratchet.deployments;
 begin
-  -- The first deployment of a batch stands for all of it: one worker has the whole batch.
   select * into lead from ratchet.deployments first
   where (p_agent is null or agent = p_agent) and ordinal = 0
     and (lease_until is null or lease_until < clock_timestamp())  -- lease: server's clock
-    and exists (select from ratchet.deployments other where other.batch_id = first.batch_id
-                  and (other.state in ('planned', 'publishing', 'published', 'verifying')
-                       or (other.rollback is not null and other.state in ('live', 'seen'))))
-  order by planned_at limit 1 for update skip locked;
+    and ratchet.batch_waits(batch_id)
+  order by planned_at, batch_id limit 1 for update skip locked;
   if not found then
     return null;
   end if;
   update ratchet.deployments set worker = p_worker,
     lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
-  where batch_id = lead.batch_id;
+  where id = lead.id;
   return ratchet.batch_json(lead.batch_id);
 end $$;
 
@@ -44,20 +56,22 @@ language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 begin
   update ratchet.deployments
   set lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
-  where batch_id = p_batch_id and worker = p_worker and lease_until >= clock_timestamp();  -- lease: server's clock
+  where batch_id = p_batch_id and ordinal = 0 and worker = p_worker
+    and lease_until >= clock_timestamp();  -- lease: server's clock
   return to_jsonb(found);
 end $$;
 
 create or replace function public.ratchet_deployments_release(p_batch_id uuid, p_worker text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 begin
-  update ratchet.deployments set worker = null, lease_until = null where batch_id = p_batch_id and worker = p_worker;
+  update ratchet.deployments set worker = null, lease_until = null
+  where batch_id = p_batch_id and ordinal = 0 and worker = p_worker;
   return to_jsonb(found);
 end $$;
 
 -- Records one step, before or after it is done, and moves the state with it.
--- p_set may hold new_version, reason, live_at, seen_at, ended_at. p_items: [{from, to}] for all items of the deployment.
--- Answers {ok: true, revision} or {ok: false, reason: conflict | lease}.
+-- p_set may hold new_version, reason, rollback, live_at, ended_at. p_items: [{id, from, to}], moved where they stand
+-- at `from`. Answers {ok: true, revision} or {ok: false, reason: conflict | lease}.
 create or replace function public.ratchet_deployments_step(
   p_id uuid, p_revision bigint, p_worker text, p_step text, p_phase text, p_detail jsonb, p_to text, p_set jsonb,
   p_items jsonb, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
@@ -66,11 +80,14 @@ declare
   deployment ratchet.deployments;
   change record;
 begin
+  perform ratchet.audit_lock((select agent from ratchet.deployments where id = p_id));
   select * into deployment from ratchet.deployments where id = p_id for update;
   if not found or deployment.revision <> p_revision then
     return jsonb_build_object('ok', false, 'reason', 'conflict');
   end if;
-  if deployment.worker is distinct from p_worker or deployment.lease_until < clock_timestamp() then  -- lease: server's clock
+  if not exists (select from ratchet.deployments
+                 where batch_id = deployment.batch_id and ordinal = 0 and worker = p_worker
+                   and lease_until >= clock_timestamp()) then  -- lease: server's clock
     return jsonb_build_object('ok', false, 'reason', 'lease');
   end if;
   if p_to is not null and not exists (select from ratchet.transitions
@@ -85,13 +102,13 @@ begin
     revision = revision + 1,
     new_version = coalesce((p_set ->> 'new_version')::integer, new_version),
     reason = coalesce(p_set ->> 'reason', reason),
+    rollback = coalesce(p_set -> 'rollback', rollback),
     live_at = coalesce((p_set ->> 'live_at')::timestamptz, live_at),
-    seen_at = coalesce((p_set ->> 'seen_at')::timestamptz, seen_at),
     ended_at = coalesce((p_set ->> 'ended_at')::timestamptz, ended_at)
   where id = p_id;
-  for change in select * from jsonb_to_recordset(p_items) as ("from" text, "to" text) loop
+  for change in select * from jsonb_to_recordset(p_items) as (id uuid, "from" text, "to" text) loop
     update ratchet.items item set state = change."to", answered_at = p_at
-    where item.state = change."from" and deployment.items ? item.id::text
+    where item.id = change.id and item.state = change."from" and deployment.items ? item.id::text
       and exists (select from ratchet.transitions
                   where record = 'item' and from_state = change."from" and to_state = change."to");
   end loop;
@@ -102,7 +119,8 @@ begin
   return jsonb_build_object('ok', true, 'revision', deployment.revision + 1);
 end $$;
 
--- Decides that live deployments are taken back: [{id, revision}], all or none. A worker does it.
+-- Decides that live deployments are taken back: [{id, revision}], all or none. A worker does it. One that could not
+-- be taken back may be tried again. Answers {ok: true} or {ok: false, reason: conflict | question | busy}.
 create or replace function public.ratchet_deployments_take_back(
   p_agent text, p_deployments jsonb, p_rollback jsonb, p_question uuid, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
@@ -110,6 +128,7 @@ language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 declare
   changed integer;
 begin
+  perform ratchet.audit_lock(p_agent);
   if p_question is not null then
     update ratchet.questions set consumed_at = p_at where id = p_question and consumed_at is null and expires_at > p_at;
     if not found then
@@ -119,28 +138,34 @@ begin
   update ratchet.deployments deployment set rollback = p_rollback, revision = deployment.revision + 1
   from jsonb_to_recordset(p_deployments) as wanted (id uuid, revision bigint)
   where deployment.id = wanted.id and deployment.revision = wanted.revision and deployment.agent = p_agent
-    and deployment.state in ('live', 'seen') and deployment.rollback is null;
+    and deployment.state in ('live', 'seen') and (deployment.rollback is null or deployment.rollback ? 'failed');
   get diagnostics changed = row_count;
-  if changed <> jsonb_array_length(p_deployments) then
+  if changed = 0 or changed <> jsonb_array_length(p_deployments) then
     raise exception 'conflict' using errcode = 'RT001';
   end if;
   perform ratchet.notices_add(p_agent, p_notices, p_at);
   perform ratchet.audit_append(p_agent, p_audit, p_at);
   return jsonb_build_object('ok', true);
-exception when sqlstate 'RT001' then
-  return jsonb_build_object('ok', false, 'reason', 'conflict');
+exception
+  when sqlstate 'RT001' then
+    return jsonb_build_object('ok', false, 'reason', 'conflict');
+  when unique_violation then
+    return jsonb_build_object('ok', false, 'reason', 'busy');
 end $$;
 
--- Halts what is under way and not live yet; the worker finds out at its next step. Answers how many were halted.
+-- Halts what is under way and cannot be live yet; the worker finds out at its next step. Where the agent follows
+-- the newest version, publishing is going live. Answers how many were halted.
 create or replace function public.ratchet_deployments_halt(
   p_agent text, p_reason text, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 declare
   halted uuid[];
 begin
+  perform ratchet.audit_lock(p_agent);
   with stopped as (
     update ratchet.deployments set state = 'halted', reason = p_reason, ended_at = p_at, revision = revision + 1
-    where agent = p_agent and state in ('planned', 'publishing', 'published') returning id)
+    where agent = p_agent and (state = 'planned' or state in ('publishing', 'published') and follow = 'label')
+    returning id)
   select array_agg(id) into halted from stopped;
   if halted is null then
     return to_jsonb(0);
@@ -162,6 +187,7 @@ language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 declare
   deployment ratchet.deployments;
 begin
+  perform ratchet.audit_lock((select agent from ratchet.deployments where id = p_id));
   update ratchet.deployments set
     state = case when state = 'live' and p_seen_at is not null then 'seen' else state end,
     seen_at = coalesce(seen_at, p_seen_at), verdict = coalesce(p_verdict, verdict), revision = revision + 1

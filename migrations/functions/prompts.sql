@@ -27,7 +27,8 @@ declare
 begin
   -- One publisher of a prompt at a time: the next number is the newest plus one.
   perform pg_advisory_xact_lock(hashtextextended(p_agent || chr(31) || p_prompt, 0));
-  select version into held from ratchet.prompt_versions where deployment_id = p_deployment_id;
+  select version into held from ratchet.prompt_versions
+  where deployment_id = p_deployment_id and agent = p_agent and prompt = p_prompt;
   if not found then
     select coalesce(max(version), 0) + 1 into held from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt;
     insert into ratchet.prompt_versions (agent, prompt, version, text, sha256, commit_message, metadata, created_at, deployment_id)
@@ -37,13 +38,16 @@ begin
 end $$;
 
 -- Moves a label if it stands where the caller thinks (p_expected null: if it does not exist yet).
--- Answers {ok: true} or {ok: false, version: where it stands}.
+-- Answers {ok: true}, {ok: false, version: where it stands} or {ok: false, missing: true} for an unknown version.
 create or replace function public.ratchet_prompts_move_label(
   p_agent text, p_prompt text, p_label text, p_version integer, p_expected integer, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 declare
   stands integer;
 begin
+  if not exists (select from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt and version = p_version) then
+    return jsonb_build_object('ok', false, 'missing', true);
+  end if;
   if p_expected is null then
     insert into ratchet.prompt_labels (agent, prompt, label, version, moved_at)
     values (p_agent, p_prompt, p_label, p_version, p_at) on conflict do nothing;
@@ -61,9 +65,9 @@ end $$;
 -- Every version of every prompt of the agent, newest first, without the texts; p_prompt null: all prompts.
 create or replace function public.ratchet_prompts_history(p_agent text, p_prompt text, p_limit integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet as $$
-  select coalesce(jsonb_agg(to_jsonb(held) - 'text' order by prompt, version desc), '[]'::jsonb)
+  select coalesce(jsonb_agg(to_jsonb(held) - 'text' order by created_at desc, version desc, prompt), '[]'::jsonb)
   from (select * from ratchet.prompt_versions where agent = p_agent and (p_prompt is null or prompt = p_prompt)
-        order by version desc limit least(p_limit, 1000)) held;
+        order by created_at desc, version desc limit least(p_limit, 1000)) held;
 $$;
 
 -- Labels of a prompt: {label: version}.

@@ -21,7 +21,8 @@ language sql stable security definer set search_path = pg_catalog, ratchet as $$
 $$;
 
 -- Saves what a run found, in one transaction: the session with its items, the old one superseded, the run done.
--- p_items: rows of items; one with a known id is carried over (its words are brought up to date).
+-- p_items: rows of items; one with a known id is carried over (its words are brought up to date), unless it was
+-- decided while the run was under way: that one is left out.
 -- Answers {ok: true} or {ok: false, reason: lost} when the run's lease went to another worker.
 create or replace function public.ratchet_sessions_save(
   p_run_id uuid, p_worker text, p_session jsonb, p_items jsonb, p_result jsonb, p_notices jsonb, p_audit text,
@@ -31,6 +32,7 @@ declare
   run ratchet.runs;
   saved ratchet.sessions;
 begin
+  perform ratchet.audit_lock((select agent from ratchet.runs where id = p_run_id));
   update ratchet.runs set state = 'done', finished_at = p_at, result = p_result, session_id = (p_session ->> 'id')::uuid
   where id = p_run_id and worker = p_worker and state = 'running' returning * into run;
   if not found then
@@ -55,9 +57,11 @@ begin
   from jsonb_to_recordset(p_items) as (id uuid, key text, rule text, goal text, type text, title text, detail text,
     facts jsonb, edits jsonb, base_sha256 jsonb, requires jsonb, content_sha256 text, severity double precision)
   on conflict (id) do update set title = excluded.title, detail = excluded.detail, facts = excluded.facts,
-    severity = excluded.severity, base_sha256 = excluded.base_sha256, requires = excluded.requires;
+    severity = excluded.severity, base_sha256 = excluded.base_sha256, requires = excluded.requires
+    where items.state = 'open';
   insert into ratchet.session_items (session_id, n, item_id)
-  select saved.id, n, id from jsonb_to_recordset(p_items) as (n integer, id uuid);
+  select saved.id, wanted.n, wanted.id from jsonb_to_recordset(p_items) as wanted (n integer, id uuid)
+  join ratchet.items item on item.id = wanted.id and item.state = 'open';
   perform ratchet.notices_add(run.agent, p_notices, p_at);
   perform ratchet.audit_append(run.agent, p_audit, p_at);
   return jsonb_build_object('ok', true);
@@ -74,6 +78,7 @@ declare
   session ratchet.sessions;
   change record;
 begin
+  perform ratchet.audit_lock((select agent from ratchet.sessions where id = p_session_id));
   select * into session from ratchet.sessions where id = p_session_id for update;
   if not found then
     return jsonb_build_object('ok', false, 'reason', 'unknown');
@@ -130,6 +135,7 @@ language plpgsql security definer set search_path = pg_catalog, ratchet as $$
 declare
   expired uuid;
 begin
+  perform ratchet.audit_lock(p_agent);
   update ratchet.sessions set state = 'expired', revision = revision + 1
   where agent = p_agent and state = 'pending' and expires_at <= p_at returning id into expired;
   if not found then

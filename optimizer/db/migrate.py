@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from optimizer.db.port import Database
 from optimizer.errors import DatabaseError, DatabaseUnavailable, FunctionMissing, SchemaTooOld, UsageError
@@ -78,8 +80,20 @@ def apply(dsn: str) -> tuple[Migration, ...]:
         ) from error
     except psycopg.Error as error:
         reason = (error.diag.message_primary or str(error)).splitlines()[0]
-        raise DatabaseError(f"A migration failed and was undone: {reason}. Mend that, then run `ratchet migrate` again.") from error
+        raise DatabaseError(
+            f"A migration failed and was undone: {reason}. Mend that, then run `ratchet migrate` again."
+        ) from error
     return tuple(done)
+
+
+def start_over(dsn: str) -> None:
+    """Drops the database that `dsn` names, whoever is connected to it, and makes it anew, migrated: for the demo."""
+    name = conninfo_to_dict(dsn)["dbname"]
+    with psycopg.connect(make_conninfo(dsn, dbname="postgres"), autocommit=True, connect_timeout=10) as connection:
+        database = sql.Identifier(str(name))
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(database))
+        connection.execute(sql.SQL("create database {}").format(database))
+    apply(dsn)
 
 
 def _applied(connection: psycopg.Connection, version: str) -> bool:

@@ -91,7 +91,9 @@ class PostgresDatabase:
                 f"The database {self._where} went away during {function!r}; it may or may not have taken effect. Try again."
             ) from error
         except psycopg.Error as error:
-            raise DatabaseError(f"The call {function!r} failed in the database: {_first_line(error)}") from error
+            raise DatabaseError(
+                f"The call {function!r} failed in the database: {_first_line(error)}"
+            ) from error
         return row[0] if row else None
 
     async def _recover(self) -> None:
@@ -106,9 +108,7 @@ def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
     for name in (function, *names):
         if not _NAME.fullmatch(name):
             raise DatabaseError(f"{name!r} is not a name of a function or argument.")
-    pairs = [
-        sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name)) for name in names
-    ]
+    pairs = [sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name)) for name in names]
     return sql.SQL("select public.{}({})").format(
         sql.Identifier(f"ratchet_{function}"), sql.SQL(", ").join(pairs)
     )

@@ -1,39 +1,35 @@
-"""The only place that joins the stages: the run with its measuring, the decision, the deployment worker."""
+"""The run: observe, measure, diagnose, propose, save."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from optimizer.approve.door import Decided, Door, Said
-from optimizer.approve.machine import Order
-from optimizer.approve.people import People
 from optimizer.clock import Clock, iso
-from optimizer.deploy.plan import make_plan
-from optimizer.deploy.worker import Worker
 from optimizer.diagnose.rules import Diagnosis, diagnose
-from optimizer.errors import RatchetError, UsageError
+from optimizer.errors import RatchetError
+from optimizer.loop.prompts import Prompts
 from optimizer.measure.compare import compare
-from optimizer.observe.snapshot import Observer
+from optimizer.observe.resolve import Resolver
+from optimizer.observe.snapshot import take_snapshot
 from optimizer.propose.items import Proposal, propose
 from optimizer.propose.suppress import rule_starts
-from optimizer.records.deployment import Deployment, Plan, PromptRef, PromptVersion
+from optimizer.records.deployment import Deployment
+from optimizer.records.facts import Measures
 from optimizer.records.report import RunReport, RunStatus
-from optimizer.records.session import Header, Session
+from optimizer.records.session import Header
 from optimizer.records.snapshot import MONTH, PromptText, Snapshot
-from optimizer.records.states import LIVE, DeploymentState, ItemState
+from optimizer.records.states import LIVE, DeploymentState
 from optimizer.records.verdict import Outcome, Verdict
 from optimizer.records.window import Window, spell
-from optimizer.registries.port import Registry
-from optimizer.settings import Settings
-from optimizer.stores.agents import Agent, AgentStore
-from optimizer.stores.audit import AuditStore, audit_body
+from optimizer.stores.agents import Agent
+from optimizer.stores.audit import audit_body
 from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
 
 _RUN_LEASE_SECONDS = 600
@@ -44,27 +40,27 @@ _USUAL_SESSIONS_MIN = 20
 
 
 @dataclass(frozen=True)
-class Loop:
-    """The stages of all agents of one database."""
+class Runs:
+    """Runs of all agents of one database."""
 
-    settings: Settings
-    clock: Clock
-    worker_name: str
-    agents: AgentStore
+    prompts: Prompts
     sessions: SessionStore
     deployments: DeploymentStore
-    audit: AuditStore
-    observer: Observer
-    registry_of: Callable[[str], Registry]
-    people_of: Callable[[str], People]
-
-    # ---- the run
+    rollups: RollupStore
+    clock: Clock
+    worker_name: str
 
     async def optimize(
-        self, agent: str, window: Window, *, exact: bool = False, slot: str | None = None, dry_run: bool = False
+        self,
+        agent: str,
+        window: Window,
+        *,
+        exact: bool = False,
+        slot: str | None = None,
+        dry_run: bool = False,
     ) -> RunReport:
         """One run. A slot runs once; a second caller of an agent under way gets that run's report."""
-        declared = await self._declared(agent)
+        declared = await self.prompts.declared(agent)
         started = time.monotonic()
         if dry_run:
             return (await self._look(declared, window, exact)).report("dry_run", time.monotonic() - started)
@@ -84,36 +80,42 @@ class Loop:
 
     async def _look(self, declared: Agent, window: Window, exact: bool) -> _Found:
         """Observe, measure, diagnose and propose; writes nothing but rollups."""
-        refs = self.refs(declared)
-        current = await self._current(declared.agent, refs)
+        refs = self.prompts.refs(declared)
+        current = await self.prompts.current(declared.agent, refs)
         texts = {
             name: PromptText(name, held.version, held.text, held.sha256, refs[name].includes)
             for name, held in current.items()
         }
-        snapshot = await self.observer.take(declared, window, texts, await self._history(declared.agent), exact=exact)
-        measured = await self._verdicts(declared.agent, window)
+        resolver = await self.prompts.resolver(declared.agent, refs, current)
+        snapshot = await take_snapshot(
+            self.prompts.agents,
+            self.rollups,
+            declared.agent,
+            window,
+            exact=exact,
+            prompts=texts,
+            resolver=resolver,
+        )
+        measured = await self._verdicts(declared.agent, window, resolver)
         answered = await self.sessions.answered(declared.agent)
         diagnosis = diagnose(snapshot, rule_starts(answered))
         pinned = frozenset(name for name, ref in refs.items() if ref.follow == "pinned")
-        proposal = propose(
-            diagnosis.findings, snapshot.facts, texts, pinned, answered, uuid4, self.clock.now()
-        )
+        proposal = propose(diagnosis.findings, snapshot.facts, texts, pinned, answered, uuid4, self.clock.now())
         return _Found(snapshot, diagnosis, proposal, tuple(measured))
 
-    async def _history(self, agent: str) -> tuple[PromptVersion, ...]:
-        return await self.registry_of(agent).history()
-
-    async def _verdicts(self, agent: str, window: Window) -> list[tuple[Deployment, Verdict]]:
+    async def _verdicts(self, agent: str, window: Window, resolver: Resolver) -> list[tuple[Deployment, Verdict]]:
         """What each live deployment did up to the window's end, newest first."""
+
+        async def measures(since: datetime, until: datetime) -> Measures:
+            return resolver.relabel(await self.rollups.read(agent, Window(since=since, until=until)))
+
         measured: list[tuple[Deployment, Verdict]] = []
         for deployment in await self.deployments.newest(agent):
-            if deployment.state not in LIVE or deployment.live_at is None or deployment.live_at >= window.until:
-                continue
-            before = await self.observer.measures(
-                agent, Window(since=deployment.live_at - MONTH, until=deployment.live_at)
-            )
-            after = await self.observer.measures(agent, Window(since=deployment.live_at, until=window.until))
-            measured.append((deployment, compare(deployment, before, after)))
+            live_at = deployment.live_at
+            if deployment.state in LIVE and live_at is not None and live_at < window.until:
+                before = await measures(live_at - MONTH, live_at)
+                after = await measures(live_at, window.until)
+                measured.append((deployment, compare(deployment, before, after)))
         return measured
 
     async def _measured(self, found: _Found) -> None:
@@ -132,7 +134,14 @@ class Loop:
                 seen_at=at,
                 verdict=verdict.model_dump(mode="json"),
                 severities=[{"id": str(id_), "severity": severity.get(key, 0.0)} for id_, key in items.items()],
-                notices=[{"kind": "verdict", "session_id": None, "actor": None, "body": verdict.model_dump(mode="json")}]
+                notices=[
+                    {
+                        "kind": "verdict",
+                        "session_id": None,
+                        "actor": None,
+                        "body": verdict.model_dump(mode="json"),
+                    }
+                ]
                 if told and is_new
                 else [],
                 audit=audit_body("verdict", at=iso(at), **verdict.model_dump(mode="json")),
@@ -161,15 +170,13 @@ class Loop:
         result = report.model_dump(mode="json")
         notice = {"kind": f"session_{status}", "session_id": None, "actor": None, "body": result["header"]}
         if status == "pending":
-            session = _session_row(found, at, self.settings.agent(agent).expires_hours)
+            session = _session_row(found, at, self.prompts.settings.agent(agent).expires_hours)
             notice["session_id"] = session["id"]
             kept = await self.sessions.save(
                 run_id, self.worker_name, session, found.proposal.items, result, [notice], audit, at
             )
         else:
-            kept = await self.sessions.finish_run(
-                run_id, self.worker_name, "done", result, [notice], audit, at
-            )
+            kept = await self.sessions.finish_run(run_id, self.worker_name, "done", result, [notice], audit, at)
         if not kept:
             raise RatchetError(f"The run of {agent!r} was taken over by another worker; look at its session.")
         return report
@@ -191,97 +198,6 @@ class Loop:
                 raise RatchetError(f"The run of {agent!r} that was under way failed; run `ratchet optimize` again.")
             await asyncio.sleep(0.25)
         raise RatchetError(f"A run of {agent!r} is still under way after {_JOIN_SECONDS} s; try again in a while.")
-
-    # ---- the decision
-
-    async def decide(
-        self,
-        session: Session,
-        orders: Sequence[Order],
-        said: Said,
-        *,
-        shown: dict[UUID, str],
-        question: UUID | None = None,
-        snoozed_until: datetime | None = None,
-    ) -> Decided:
-        """Through the one door, with a plan made from what the registry holds at this moment."""
-        door = Door(self.sessions, self.audit, self.people_of(session.agent), self.plan, self.clock)
-        return await door.decide(
-            session, orders, said, shown=shown, question=question, snoozed_until=snoozed_until
-        )
-
-    async def plan(self, session: Session, wanted: frozenset[UUID]) -> Plan:
-        """What approving these items would do now."""
-        refs = self.refs(await self._declared(session.agent))
-        items = [item for item in session.items if item.id in wanted]
-        current = await self._current(session.agent, refs)
-        live = frozenset(item.id for item in session.items if item.state is ItemState.deployed)
-        return make_plan(items, current, refs, already_live=live)
-
-    async def work(self, agent: str | None = None) -> int:
-        """Carries out what was decided and what a crash left behind."""
-        return await self._worker().work(agent)
-
-    def _worker(self) -> Worker:
-        return Worker(self.worker_name, self.deployments, self.audit, self.registry_of, self.clock)
-
-    async def take_back(
-        self, agent: str, deployments: Sequence[Deployment], said: Said, *, question: UUID | None = None
-    ) -> bool:
-        """Decides a rollback of live deployments; the worker does it. False when someone was faster."""
-        at = self.clock.now()
-        if not self.people_of(agent).may_take_back(said.actor):
-            await self.audit.write(agent, audit_body("refused", at=iso(at), **vars(said), reason="not_allowed"), at)
-            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask one of its approvers.")
-        named = [{"id": str(one.id), "prompt": one.prompt, "version": one.new_version} for one in deployments]
-        return await self.deployments.take_back(
-            agent,
-            deployments,
-            {"actor": said.actor, "reason": f"taken back by {said.actor}"},
-            question=question,
-            notices=[{"kind": "rollback_decided", "session_id": None, "actor": said.actor, "body": {"deployments": named}}],
-            audit=audit_body("rollback", at=iso(at), **vars(said), deployments=named),
-            at=at,
-        )
-
-    async def halt(self, agent: str, said: Said) -> int:
-        """Halts what is under way and not live; returns how many deployments were halted."""
-        at = self.clock.now()
-        if not self.people_of(agent).may_take_back(said.actor):
-            raise UsageError(f"{said.actor!r} may not halt deployments of {agent!r}; ask one of its approvers.")
-        return await self.deployments.halt(
-            agent,
-            f"halted by {said.actor}",
-            [{"kind": "deployment_halted", "session_id": None, "actor": said.actor, "body": {}}],
-            audit_body("halt", at=iso(at), **vars(said)),
-            at,
-        )
-
-    # ---- what several of them need
-
-    async def _declared(self, agent: str) -> Agent:
-        """The agent, with what ratchet.toml says of it."""
-        section = self.settings.file.agents.get(agent)
-        if section is None:
-            return await self.agents.get(agent)
-        return await self.agents.register(
-            agent, at=self.clock.now(), environment=section.environment, escalation_tools=section.escalation_tools
-        )
-
-    def refs(self, declared: Agent) -> dict[str, PromptRef]:
-        """How the agent loads its prompts: what ratchet.toml says, else what was registered with the import."""
-        configured = {
-            name: PromptRef(**prompt.model_dump())
-            for name, prompt in self.settings.agent(declared.agent).prompts.items()
-        }
-        return {**declared.prompts, **configured}
-
-    async def _current(self, agent: str, refs: Mapping[str, PromptRef]) -> dict[str, PromptVersion]:
-        registry = self.registry_of(agent)
-        return {
-            name: await registry.current(name, ref.label if ref.follow == "label" else None)
-            for name, ref in refs.items()
-        }
 
 
 @dataclass(frozen=True)

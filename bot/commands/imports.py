@@ -1,0 +1,114 @@
+"""`ratchet import`: traces, prompts and tools of an agent into the store."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+from bot.channels.console import open_console
+from optimizer.errors import InputError, UsageError
+from optimizer.observe.declare import read_tools
+from optimizer.observe.ingest import ImportReport, import_file
+from optimizer.observe.register import read_prompt, register_prompts
+from optimizer.settings import load_settings
+from optimizer.wiring import Ratchet, open_ratchet
+
+
+def run(options: argparse.Namespace) -> int:
+    if not (options.files or options.prompt or options.tools):
+        raise UsageError("Nothing to import; give trace files, --prompt NAME=FILE or --tools FILE.")
+    if (options.prompt or options.tools) and not options.agent:
+        raise UsageError("--prompt and --tools belong to an agent; name it with --agent SLUG.")
+    texts = dict(_prompt(given) for given in options.prompt)
+    tools = read_tools(Path(options.tools)) if options.tools else None
+    paths = [Path(name) for name in options.files]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{str(path)!r} is not a file; name files of trace lines (JSON lines, plain or gzip).")
+    return asyncio.run(_import(options.agent, paths, texts, tools))
+
+
+def _prompt(given: str) -> tuple[str, str]:
+    name, equals, file = given.partition("=")
+    if not (name and equals and file):
+        raise UsageError(f"--prompt {given!r} does not say which file; write it as --prompt NAME=FILE.")
+    return name, read_prompt(name, Path(file))
+
+
+async def _import(agent: str | None, paths: list[Path], texts: dict[str, str], tools: tuple[object, ...] | None) -> int:
+    settings = load_settings()
+    async with open_ratchet(settings) as ratchet:
+        if agent is not None and (texts or tools is not None):
+            await _declare(ratchet, agent, texts, tools)
+        complete = True
+        for path in paths:
+            report = await _load(ratchet, path, agent)
+            _tell(path, report)
+            complete = complete and not report.refused_count and not report.truncated
+    return 0 if complete else 1
+
+
+async def _declare(ratchet: Ratchet, agent: str, texts: dict[str, str], tools: tuple[object, ...] | None) -> None:
+    section = ratchet.settings.file.agents.get(agent)
+    await ratchet.agents.register(
+        agent,
+        at=ratchet.clock.now(),
+        environment=section.environment if section else None,
+        tools=tools,
+        escalation_tools=section.escalation_tools if section else None,
+    )
+    if tools is not None:
+        print(f"{agent}: {len(tools)} tools declared.")
+    configured = ratchet.prompts.configured(agent)
+    for prompt in await register_prompts(
+        texts, agent, configured, ratchet.registry_of(agent), ratchet.agents, ratchet.audit, ratchet.clock
+    ):
+        print(
+            f"{agent}: prompt {prompt.name} is version {prompt.version}{' (new)' if prompt.is_new else ', as before'}."
+        )
+
+
+async def _load(ratchet: Ratchet, path: Path, agent: str | None) -> ImportReport:
+    report = ImportReport()
+    async with (
+        open_console().progress(f"Importing {path.name}", path.stat().st_size) as step,
+        aclosing(import_file(path, ratchet.traces, ratchet.clock, agent=agent)) as reports,
+    ):
+        read = 0
+        async for report in reports:
+            step.advance(report.bytes_read - read)
+            read = report.bytes_read
+    return report
+
+
+def _tell(path: Path, report: ImportReport) -> None:
+    counts = [
+        f"{number} {word}"
+        for number, word in (
+            (report.new, "new"),
+            (report.grown, "grown"),
+            (report.rated, "rated"),
+            (report.known, "known"),
+            (report.refused_count, "refused"),
+        )
+        if number or word in ("new", "known")
+    ]
+    print(f"{path.name}: {', '.join(counts)}.")
+    for refused in report.refused:
+        print(f"{path.name}, {refused}", file=sys.stderr)
+    if report.refused_count > len(report.refused):
+        print(
+            f"{path.name}: and {report.refused_count - len(report.refused)} more refused lines.",
+            file=sys.stderr,
+        )
+    if report.truncated:
+        print(f"{path.name}: {report.truncated}", file=sys.stderr)
+    if report.cleaned:
+        print(
+            f"{path.name}: {report.cleaned} traces held characters that cannot be stored (NUL, half of a pair); "
+            "they were replaced by U+FFFD.",
+            file=sys.stderr,
+        )

@@ -1,0 +1,39 @@
+"""`ratchet migrate`: the schema brought up to date, copied, or printed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from optimizer.db import migrate
+from optimizer.settings import Settings, load_settings
+from optimizer.wiring import open_database
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.into:
+        copied = migrate.copy_into(Path(options.into))
+        print(f"Copied {len(copied)} migration(s) into {options.into}.")
+        return 0
+    settings = load_settings()
+    if options.sql:
+        print(migrate.as_script(asyncio.run(_missing(settings))), end="")
+        return 0
+    url = settings.environment.database_url
+    applied = migrate.apply(url.get_secret_value()) if url else asyncio.run(_embedded(settings))
+    for migration in applied:
+        print(f"Applied {migration.path.name}.")
+    print("The schema is up to date.")
+    return 0
+
+
+async def _missing(settings: Settings) -> tuple[migrate.Migration, ...]:
+    async with open_database(settings, check_schema=False) as database:
+        return await migrate.missing(database)
+
+
+async def _embedded(settings: Settings) -> tuple[migrate.Migration, ...]:
+    """Opening the embedded database brings its schema up to date."""
+    async with open_database(settings):
+        return ()

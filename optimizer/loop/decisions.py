@@ -1,0 +1,135 @@
+"""Decisions through the one door, the deployments that follow, and taking them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from optimizer.approve.door import Decided, Door, Said
+from optimizer.approve.machine import Order
+from optimizer.approve.people import People
+from optimizer.clock import Clock, iso
+from optimizer.deploy.plan import make_plan
+from optimizer.deploy.worker import Worker
+from optimizer.errors import UsageError
+from optimizer.loop.prompts import Prompts
+from optimizer.records.deployment import Deployment, Plan, PromptVersion
+from optimizer.records.session import Item, Session
+from optimizer.records.states import ItemState
+from optimizer.stores.audit import AuditStore, audit_body
+from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.sessions import SessionStore
+
+
+@dataclass(frozen=True)
+class Rebased:
+    """Items after their prompt changed: which can be shown again, and which are lost, with the reason."""
+
+    fits: tuple[int, ...]
+    lost: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What people decide about the sessions and deployments of one database."""
+
+    prompts: Prompts
+    sessions: SessionStore
+    deployments: DeploymentStore
+    audit: AuditStore
+    people_of: Callable[[str], People]
+    clock: Clock
+    worker_name: str
+
+    async def decide(
+        self,
+        session: Session,
+        orders: Sequence[Order],
+        said: Said,
+        *,
+        shown: dict[UUID, str],
+        question: UUID | None = None,
+        snoozed_until: datetime | None = None,
+    ) -> Decided:
+        """Through the one door, with a plan made from what the registry holds at this moment."""
+        door = Door(self.sessions, self.audit, self.people_of(session.agent), self.plan, self.clock)
+        return await door.decide(session, orders, said, shown=shown, question=question, snoozed_until=snoozed_until)
+
+    async def plan(self, session: Session, wanted: frozenset[UUID]) -> Plan:
+        """What approving these items would do now."""
+        refs = self.prompts.refs(await self.prompts.declared(session.agent))
+        items = [item for item in session.items if item.id in wanted]
+        current = await self.prompts.current(session.agent, refs)
+        live = frozenset(item.id for item in session.items if item.state is ItemState.deployed)
+        return make_plan(items, current, refs, already_live=live)
+
+    async def rebase(self, session: Session, items: Sequence[Item]) -> Rebased:
+        """Tries the edits of items whose prompt changed on the text that is there now.
+
+        Where they fit, the item is bound to the new text and has to be shown again: it needs a new yes. Where
+        they do not, it is stale.
+        """
+        current = await self.prompts.current(
+            session.agent, self.prompts.refs(await self.prompts.declared(session.agent))
+        )
+        fresh = [item.model_copy(update={"base_sha256": _bases(item, current)}) for item in items]
+        plan = make_plan(fresh, current, self.prompts.refs(await self.prompts.declared(session.agent)))
+        lost = {left.item: left.reason for left in plan.left_out}
+        at = self.clock.now()
+        rows = [{"id": str(item.id), "base_sha256": None if item.id in lost else item.base_sha256} for item in fresh]
+        audit = audit_body("rebased", at=iso(at), session_id=str(session.id), items=rows)
+        await self.sessions.rebase(session, rows, audit, at)
+        return Rebased(
+            fits=tuple(item.n for item in fresh if item.id not in lost),
+            lost={item.n: lost[item.id] for item in fresh if item.id in lost},
+        )
+
+    async def work(self, agent: str | None = None) -> int:
+        """Carries out what was decided and what a crash left behind."""
+        worker = Worker(self.worker_name, self.deployments, self.audit, self.prompts.registry_of, self.clock)
+        return await worker.work(agent)
+
+    async def take_back(
+        self, agent: str, deployments: Sequence[Deployment], said: Said, *, question: UUID | None = None
+    ) -> bool:
+        """Decides a rollback of live deployments; the worker does it. False when someone was faster."""
+        at = self.clock.now()
+        if not self.people_of(agent).may_take_back(said.actor):
+            await self.audit.write(agent, audit_body("refused", at=iso(at), **vars(said), reason="not_allowed"), at)
+            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask one of its approvers.")
+        named = [{"id": str(one.id), "prompt": one.prompt, "version": one.new_version} for one in deployments]
+        return await self.deployments.take_back(
+            agent,
+            deployments,
+            {"actor": said.actor, "reason": f"taken back by {said.actor}"},
+            question=question,
+            notices=[
+                {
+                    "kind": "rollback_decided",
+                    "session_id": None,
+                    "actor": said.actor,
+                    "body": {"deployments": named},
+                }
+            ],
+            audit=audit_body("rollback", at=iso(at), **vars(said), deployments=named),
+            at=at,
+        )
+
+    async def halt(self, agent: str, said: Said) -> int:
+        """Halts what is under way and not live; returns how many deployments were halted."""
+        at = self.clock.now()
+        if not self.people_of(agent).may_take_back(said.actor):
+            raise UsageError(f"{said.actor!r} may not halt deployments of {agent!r}; ask one of its approvers.")
+        return await self.deployments.halt(
+            agent,
+            f"halted by {said.actor}",
+            [{"kind": "deployment_halted", "session_id": None, "actor": said.actor, "body": {}}],
+            audit_body("halt", at=iso(at), **vars(said)),
+            at,
+        )
+
+
+def _bases(item: Item, current: Mapping[str, PromptVersion]) -> dict[str, str]:
+    return {prompt: current[prompt].sha256 for prompt in item.prompts if prompt in current}
