@@ -41,14 +41,12 @@ def facts_of(
     - There is no fact about what no session carries; counts (calls, errors, loops, ...) are zero where there
       were sessions.
     - `baseline` is the same number over the comparison window, None where it has none. A count is that
-      window's count: it is not scaled to the length of this one.
+      window's count: it is not scaled to the length of this one, which history may not fill.
     - `n` is the sessions behind a mean, the calls behind an error rate, the results behind a latency, the
       sessions that have it behind a count of calls, errors and texts, all sessions behind the others.
     """
-    baselines = {
-        (draft.name, tuple(sorted(draft.labels.items()))): draft.value
-        for draft in _drafts(before, tools, characters_per_token)
-    }
+    drafts_before = _drafts(before, tools, characters_per_token) if before.get("sessions").n else ()
+    baselines = {(draft.name, tuple(sorted(draft.labels.items()))): draft.value for draft in drafts_before}
     drafts = [
         *_drafts(main, tools, characters_per_token),
         *_prompt_drafts(prompts or {}, characters_per_token),

@@ -1,0 +1,154 @@
+"""The measures once more, counted in plain Python from trace lines: the oracle of the SQL fold."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+Key = tuple[str, tuple[tuple[str, str], ...]]
+Line = dict[str, Any]
+IDLE = timedelta(hours=6)
+
+
+def agent_sessions(lines: Iterable[Line]) -> list[list[Line]]:
+    """The traces of one session id, parted where nothing happened for more than six hours."""
+    by_id: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_id[line["session_id"]].append(line)
+    sessions: list[list[Line]] = []
+    for group in by_id.values():
+        end: datetime | None = None
+        for line in sorted(group, key=lambda line: (line["started_at"], line["trace_id"])):
+            start = datetime.fromisoformat(line["started_at"])
+            if end is None or start - end > IDLE:
+                sessions.append([])
+            sessions[-1].append(line)
+            last = max([start, *(start + timedelta(milliseconds=event["t_ms"]) for event in line["events"])])
+            end = last if end is None else max(end, last)
+    return sessions
+
+
+class Counts:
+    """Values per session, by measure."""
+
+    def __init__(self) -> None:
+        self.values: dict[Key, list[tuple[float, float, bool]]] = defaultdict(list)
+
+    def add(
+        self, name: str, value: float, *, peak: float | None = None, counted: bool = True, **labels: str
+    ) -> None:
+        row = (value, value if peak is None else peak, counted)
+        self.values[name, tuple(sorted(labels.items()))].append(row)
+
+    def rows(self) -> dict[Key, tuple[int, float, float, float]]:
+        """n, total, total of squares, largest."""
+        return {
+            key: (
+                sum(counted for _, _, counted in rows),
+                math.fsum(value for value, _, counted in rows if counted),
+                math.fsum(value * value for value, _, counted in rows if counted),
+                max(peak for _, peak, _ in rows),
+            )
+            for key, rows in self.values.items()
+        }
+
+
+def count(
+    lines: Sequence[Line],
+    since: datetime,
+    until: datetime,
+    escalation: Sequence[str] = ("transfer_to_human*",),
+) -> dict[Key, tuple[int, float, float, float]]:
+    counts = Counts()
+    for session in agent_sessions(lines):
+        if since <= datetime.fromisoformat(session[0]["started_at"]) < until:
+            _count_session(counts, session, escalation)
+    return counts.rows()
+
+
+def _count_session(counts: Counts, session: list[Line], escalation: Sequence[str]) -> None:
+    events = [event for line in session for event in line["events"]]
+    calls = [event for event in events if event["type"] == "tool_call"]
+    outcomes = [line["outcome"]["success"] for line in session if "outcome" in line]
+    prompts = {f"{name}@{version}" for line in session for name, version in line.get("prompts", {}).items()}
+    models = {line["model"] for line in session if "model" in line}
+    for labels in ({}, *({"model": m} for m in models), *({"prompt_version": p} for p in prompts)):
+        _count_whole(counts, events, calls, outcomes, escalation, labels)
+    _count_tools(counts, events, calls)
+    _count_repeats(counts, session, calls)
+
+
+def _count_whole(
+    counts: Counts,
+    events: list[Line],
+    calls: list[Line],
+    outcomes: list[bool],
+    escalation: Sequence[str],
+    labels: dict[str, str],
+) -> None:
+    counts.add("sessions", 1, **labels)
+    if outcomes:
+        counts.add("success", float(outcomes[-1]), **labels)
+    for name in ("cost_usd", "tokens_in", "tokens_out"):
+        carried = [event[name] for event in events if name in event]
+        if carried:
+            counts.add(name, math.fsum(carried), **labels)
+    cost = math.fsum(event.get("cost_usd", 0) for event in events)
+    if cost > 0:
+        counts.add("cost_usd_log", math.log(cost), **labels)
+    counts.add(
+        "steps", sum(event["type"] in ("tool_call", "assistant_message") for event in events), **labels
+    )
+    counts.add("user_messages", sum(event["type"] == "user_message" for event in events), **labels)
+    failed = sum(event["type"] == "tool_result" and not event["ok"] for event in events)
+    if calls:
+        counts.add("tool.calls", len(calls), **labels)
+    if failed:
+        counts.add("tool.errors", failed, **labels)
+    if any(fnmatchcase(call["name"], pattern) for call in calls for pattern in escalation):
+        counts.add("escalations", 1, **labels)
+
+
+def _count_tools(counts: Counts, events: list[Line], calls: list[Line]) -> None:
+    for tool in {call["name"] for call in calls}:
+        own = [event for event in events if event.get("name") == tool]
+        results = [event for event in own if event["type"] == "tool_result"]
+        counts.add("tool.calls", sum(event["type"] == "tool_call" for event in own), tool=tool)
+        if failed := sum(not event["ok"] for event in results):
+            counts.add("tool.errors", failed, tool=tool)
+        if own[-1]["type"] == "tool_result" and not own[-1]["ok"]:
+            counts.add("tool.abandoned", 1, tool=tool)
+        for result in results:
+            counts.add("tool.latency_ms", result["latency_ms"], tool=tool)
+
+
+def _count_repeats(counts: Counts, session: list[Line], calls: list[Line]) -> None:
+    times = Counter((call["name"], json.dumps(call.get("args", {}), sort_keys=True)) for call in calls)
+    if not times:
+        return
+    failures: Counter[tuple[str, str]] = Counter()
+    for line in session:
+        made = {event["call_id"]: event for event in line["events"] if event["type"] == "tool_call"}
+        for event in line["events"]:
+            if event["type"] == "tool_result" and not event["ok"]:
+                call = made[event["call_id"]]
+                failures[call["name"], json.dumps(call.get("args", {}), sort_keys=True)] += 1
+    loops = {call: n for call, n in times.items() if n >= 3}
+    counts.add("loop", sum(n - 1 for n in loops.values()), peak=max(times.values()), counted=bool(loops))
+    if redundant := sum(n - 1 for n in times.values()):
+        counts.add("redundant_calls", redundant)
+    for tool in {name for name, _ in times}:
+        looped = [n for (name, _), n in loops.items() if name == tool]
+        failing = [n for call, n in loops.items() if call[0] == tool and failures[call] >= 2]
+        repeated = sum(n - 1 for (name, _), n in times.items() if name == tool)
+        if looped:
+            counts.add("loop", sum(n - 1 for n in looped), peak=max(looped), tool=tool)
+        if failing:
+            counts.add("error_loop", sum(n - 1 for n in failing), peak=max(failing), tool=tool)
+        if repeated:
+            counts.add("redundant_calls", repeated, tool=tool)
