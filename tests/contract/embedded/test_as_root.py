@@ -161,10 +161,12 @@ def small_disk() -> Iterator[Path]:
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         folder.rmdir()
         pytest.skip("this machine does not let root mount a small file system")
-    yield folder
-    end_all_in(folder / "home")
-    subprocess.run(["umount", str(folder)], check=True)
-    folder.rmdir()
+    try:
+        yield folder
+        end_all_in(folder / "home")
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
 
 
 def fill(folder: Path, leave_bytes: int) -> None:
@@ -184,10 +186,17 @@ def test_no_room_for_a_new_database_is_said_before_anything_is_made(small_disk: 
     assert not (small_disk / "home/postgres/data").exists()
 
 
-def test_a_disk_that_is_full_later_is_said_and_with_room_the_server_starts(small_disk: Path) -> None:
+@pytest.mark.parametrize("log_has_room", [True, False])
+def test_a_disk_that_is_full_later_is_said_and_with_room_the_server_starts(
+    small_disk: Path, log_has_room: bool
+) -> None:
     home = small_disk / "home"
     open_embedded(home).close()
     end_all_in(home)
+    log = home / "postgres/server.log"
+    if not log_has_room:
+        with log.open("ab") as file:
+            file.write(b"\n" * (-log.stat().st_size % os.sysconf("SC_PAGE_SIZE")))
     fill(small_disk, leave_bytes=0)
     with pytest.raises(EmbeddedServerError, match=r"not enough disk space.*: 0 MB free.*free some space"):
         open_embedded(home)
