@@ -54,8 +54,10 @@ def edit_to_remove(prompt: str, base: str, start: int, end: int, *, clear_of: Se
     `clear_of` are other lines that are to go: their gaps are kept clear of as well, and half of what stands
     between is left to their anchors.
     """
-    span = removal_span(base, start, end)
-    others = [removal_span(base, *other) for other in clear_of]
+    own = Span(start, end)
+    spans = _removals(base, sorted({own, *clear_of}))
+    span = spans.pop(own)
+    others = list(spans.values())
     shared = [
         Span(min(other.start, _middle(base, span.end, other.start)), other.end)
         if other.start >= span.end
@@ -63,6 +65,17 @@ def edit_to_remove(prompt: str, base: str, start: int, end: int, *, clear_of: Se
         for other in others
     ]
     return _edit(prompt, base, span, "", [_clear(base, span, shared), _clear(base, span, others)])
+
+
+def _removals(base: str, blocks: Sequence[Span]) -> dict[Span, Span]:
+    """The removal spans by block; blocks that stand at the end of the text take the gaps above them."""
+    found: dict[Span, Span] = {}
+    following, at_end = len(base), True
+    for block in reversed(blocks):
+        at_end = at_end and not base[block.end : following].strip()
+        found[block] = Span(len(base[: block.start].rstrip()), block.end) if at_end else removal_span(base, *block)
+        following = block.start
+    return found
 
 
 def _edit(prompt: str, base: str, span: Span, replacement: str, limits: Sequence[Span]) -> Edit:

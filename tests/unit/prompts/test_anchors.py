@@ -112,6 +112,20 @@ def test_one_line_between_two_copies_is_enough_for_both_anchors() -> None:
     assert compose(base, edits) == f"{block}\n\nfirst\n\nthe one line"
 
 
+def test_copies_that_follow_each_other_to_the_end_go_one_by_one_or_together() -> None:
+    one, two = "\n".join(f"one {n}" for n in range(5)), "\n".join(f"two {n}" for n in range(5))
+    base = f"{two}\n\n{one}\n\nbetween\n\n{one}\n\n{two}\n"
+    copies = [Span(base.rindex(block), base.rindex(block) + len(block)) for block in (one, two)]
+    edits = [
+        edit_to_remove("core", base, *copies[0], clear_of=copies[1:]),
+        edit_to_remove("core", base, *copies[1], clear_of=copies[:1]),
+    ]
+    assert problems(base, edits) == ()
+    assert compose(base, edits[:1]) == f"{two}\n\n{one}\n\nbetween\n\n{two}\n"
+    assert compose(base, edits[1:]) == f"{two}\n\n{one}\n\nbetween\n\n{one}\n"
+    assert compose(base, edits) == f"{two}\n\n{one}\n\nbetween\n"
+
+
 def test_neighbouring_copies_can_be_removed_by_edits_that_do_not_overlap() -> None:
     one, two = "\n".join(f"one {n}" for n in range(5)), "\n".join(f"two {n}" for n in range(5))
     base = f"{one}\n\nbetween\n\n{two}\n\nend of the first\n\n{one}\n\n{two}\n\nlast\n"

@@ -114,6 +114,8 @@ def test_an_address_that_was_not_there_is_refused(address: str) -> None:
 
 
 def test_credentials_in_an_address_are_not_shown() -> None:
+    (problem,) = check_prompt(BASE, BASE + "https://bob@files.example.net/x?t=abc9")
+    assert problem.sentence.startswith("The address 'https://files.example.net/x' was")
     sentences = [one.sentence for one in check_prompt(BASE, BASE + "postgres://bob:hunter2@db.internal/x?t=abc9")]
     assert len(sentences) == 2
     assert not any(hidden in sentence for sentence in sentences for hidden in ("hunter2", "bob", "abc9"))

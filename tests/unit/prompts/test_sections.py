@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from optimizer.prompts.edits import compose, locate, occurrences, problems
 from optimizer.prompts.sections import best_section, insert_rule
+from optimizer.prompts.spans import Span
 
 POLICY = """<policy>
 # Airline policy
@@ -64,6 +65,18 @@ def test_a_section_that_names_the_tool_wins_over_one_about_tools() -> None:
 def test_without_any_evidence_the_rule_goes_to_the_end_of_the_text() -> None:
     assert inserted("Be kind.\n\nBe brief.") == "Be kind.\n\nBe brief.\n\n- RULE"
     assert inserted("# One\na\n\n# Two\nb\n") == "# One\na\n\n# Two\nb\n\n- RULE\n"
+
+
+def test_one_common_word_of_a_tool_is_no_evidence() -> None:
+    text = "# Policy\nBe kind.\n\n# Getting started\nx\n"
+    assert best_section(text, ["get_details_by_id"]).title == "Policy"
+
+
+def test_a_rule_does_not_come_between_an_introduction_and_its_list() -> None:
+    text = "# Tools\nAlways:\n- a\n"
+    taken = Span(text.index("- a"), text.index("- a") + 3)
+    edit = insert_rule("core", text, "RULE", ["x"], clear_of=[taken])
+    assert compose(text, [edit]) == text + "- RULE\n"
 
 
 def test_a_section_of_placeholders_or_tickets_takes_no_rule() -> None:
