@@ -309,5 +309,33 @@ begin
   end loop;
 end $$;
 
+-- What waits or was decided, for dashboards: read-only, because it joins. It runs with its owner's rights, so
+-- nobody reads it but the service role.
+create view public.optimization_sessions as
+select session.id, session.agent, session.environment, session.since, session.until, session.state as status,
+  session.created_at, session.expires_at, session.decided_at,
+  (select coalesce(jsonb_agg(jsonb_build_object('n', seat.n, 'id', item.id, 'goal', item.goal, 'type', item.type,
+     'title', item.title, 'detail', item.detail, 'facts', item.facts, 'edits', item.edits, 'status', item.state,
+     'content_sha256', item.content_sha256) order by seat.n), '[]'::jsonb)
+   from ratchet.session_items seat join ratchet.items item on item.id = seat.item_id
+   where seat.session_id = session.id) as items,
+  session.facts, run.slot
+from ratchet.sessions session join ratchet.runs run on run.id = session.run_id;
+
+do $$
+declare
+  role_name text;
+begin
+  revoke all on public.optimization_sessions from public;
+  foreach role_name in array array['anon', 'authenticated', 'service_role'] loop
+    if exists (select from pg_roles where rolname = role_name) then
+      execute format('revoke all on public.optimization_sessions from %I', role_name);
+    end if;
+  end loop;
+  if exists (select from pg_roles where rolname = 'service_role') then
+    grant select on public.optimization_sessions to service_role;
+  end if;
+end $$;
+
 insert into ratchet.schema_migrations (version, name) values ('20261120090000', 'schema')
   on conflict do nothing;

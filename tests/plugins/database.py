@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from optimizer.db import migrate
 from optimizer.db.embedded import open_embedded
@@ -33,18 +35,20 @@ def _make_template(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         if connection.execute("select from pg_database where datname = %s", (TEMPLATE,)).rowcount:
             return
-        connection.execute(f"create database {TEMPLATE}_new")
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(f"{TEMPLATE}_new")))
         target = with_database(dsn, f"{TEMPLATE}_new")
         migrate.apply(target)
         # Function sources that have no dated migration yet: a test run sees what will be dated.
         with psycopg.connect(target, autocommit=True) as fresh:
             for source in changed().values():
                 fresh.execute(source.encode())
-        connection.execute(f"alter database {TEMPLATE}_new rename to {TEMPLATE}")
+        connection.execute(
+            sql.SQL("alter database {} rename to {}").format(sql.Identifier(f"{TEMPLATE}_new"), sql.Identifier(TEMPLATE))
+        )
 
 
 def with_database(dsn: str, name: str) -> str:
-    return psycopg.conninfo.make_conninfo(dsn, dbname=name)
+    return make_conninfo(dsn, dbname=name)
 
 
 @pytest.fixture
@@ -52,10 +56,12 @@ def dsn(server_dsn: str) -> Iterator[str]:
     """The address of a fresh, migrated database."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {TEMPLATE}")
+        connection.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+        )
     yield with_database(server_dsn, name)
     with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from optimizer.db import migrate
 from optimizer.db.postgres import PostgresDatabase
@@ -16,16 +17,18 @@ from optimizer.records.states import DeploymentState, ItemState, SessionState
 from scripts.migration import changed, functions
 from tests.plugins.database import with_database
 
+ROLE = "do $$ begin create role {} nologin; exception when duplicate_object then null; end $$"
+
 
 @pytest.fixture
 def bare_dsn(server_dsn: str):
     """A database without anything of ours."""
     name = f"bare_{uuid4().hex}"
     with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     yield with_database(server_dsn, name)
     with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def definitions(dsn: str) -> dict[str, str]:
@@ -118,9 +121,7 @@ def test_row_level_security_is_on_for_every_table_of_ours(dsn: str):
 def test_nobody_may_call_our_functions_but_the_service_role(bare_dsn: str):
     with psycopg.connect(bare_dsn, autocommit=True) as connection:
         for role in ("anon", "authenticated", "service_role"):
-            connection.execute(
-                f"do $$ begin create role {role} nologin; exception when duplicate_object then null; end $$"
-            )
+            connection.execute(sql.SQL(ROLE).format(sql.Identifier(role)))
         migrate.apply(bare_dsn)
         rows = connection.execute(
             "select p.proname, has_function_privilege('anon', p.oid, 'execute'),"
@@ -130,3 +131,17 @@ def test_nobody_may_call_our_functions_but_the_service_role(bare_dsn: str):
         ).fetchall()
     assert rows
     assert [name for name, anonymous, service in rows if anonymous or not service] == []
+
+
+def test_the_view_of_sessions_is_read_only_and_for_the_service_role_alone(bare_dsn: str):
+    with psycopg.connect(bare_dsn, autocommit=True) as connection:
+        for role in ("anon", "authenticated", "service_role"):
+            connection.execute(sql.SQL(ROLE).format(sql.Identifier(role)))
+        migrate.apply(bare_dsn)
+        allowed = connection.execute(
+            "select has_table_privilege('anon', 'public.optimization_sessions', 'select'),"
+            " has_table_privilege('service_role', 'public.optimization_sessions', 'select'),"
+            " has_table_privilege('service_role', 'public.optimization_sessions', 'insert'),"
+            " (select is_insertable_into from information_schema.tables where table_name = 'optimization_sessions')"
+        ).fetchone()
+    assert allowed == (False, True, False, "NO")
