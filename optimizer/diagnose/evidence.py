@@ -18,7 +18,7 @@ from optimizer.records.findings import CitedFact, Finding, Watching
 from optimizer.records.snapshot import Look, Snapshot
 from optimizer.records.window import spell
 from optimizer.text.excerpt import one_line
-from optimizer.text.numbers import percent, tokens, usd
+from optimizer.text.numbers import count, percent, tokens, usd
 
 # Most vendors charge four to five times as much for a token that the model writes as for one that it reads.
 OUTPUT_PRICE_RATIO = 5.0
@@ -59,6 +59,11 @@ class Evidence:
 
     def per_day(self, total: float) -> float:
         return total / self.look.window.days
+
+    def pace(self, total: float, noun: str) -> str:
+        """`9 sessions a day`; where that would be less than one a day, the whole window: `10 sessions in 30d`."""
+        daily = self.per_day(total)
+        return f"{count(daily, noun)} a day" if daily >= 1 else f"{count(total, noun)} in {self.span}"
 
     def cite(
         self,

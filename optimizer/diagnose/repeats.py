@@ -108,7 +108,7 @@ def _loop_finding(evidence: Evidence, tool: str, loop: Measure, failing: Measure
     detail = (
         f"In {loop.n} of {sessions}{known_before(before)} the agent called {shown(tool)} three times or more "
         f"with the same arguments, up to {loop.largest:.0f} times. The repeats {ending}: "
-        f"{count(evidence.per_day(loop.total), 'call')} a day for nothing"
+        f"{evidence.pace(loop.total, 'call')} for nothing"
         f"{_costs(evidence, extra_tokens)}."
     )
     return Finding(
@@ -155,12 +155,12 @@ def _redundant_finding(evidence: Evidence, tool: str, calls: Measure, redundant:
         goal=Goal.cost,
         title=(
             f"{shown(tool)} repeats identical calls in {percent(part)} of sessions"
-            f"{evidence.within} ({about(repeats)} a day)"
+            f"{evidence.within} ({evidence.pace(redundant.total, 'call')})"
         ),
         detail=(
             f"In {redundant.n} of the {count(calls.n, 'session')} that call {shown(tool)}"
             f"{known_before(before)} the agent called it again with arguments that it already had in that "
-            f"session: {count(repeats, 'call')} a day{_costs(evidence, extra_tokens)}."
+            f"session: {evidence.pace(redundant.total, 'call')}{_costs(evidence, extra_tokens)}."
         ),
         severity=part,
         impact=extra_tokens,

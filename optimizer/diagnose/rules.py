@@ -77,7 +77,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="prompt_duplicate",
         goal=Goal.cost,
-        thresholds={"characters_min": 200},
+        # Two sections may share a sentence or two for good reason; a whole block was pasted twice.
+        thresholds={"characters_min": 300},
         reason="Text that stands twice in a prompt is sent, and paid for, twice in every turn.",
         check=texts.prompt_duplicates,
     ),

@@ -137,7 +137,7 @@ def _prompt_finding(
     wasted = sum(estimate_tokens(prompt.text[copy.start : copy.end], ratio) for copy in spans)
     turns = _turns_a_day(evidence, prompt.name)
     costs = (
-        f" With {about(turns)} turns a day that is {evidence.cost_a_day(wasted * turns)}." if turns else ""
+        f" With {about(turns)} turns a day that is {evidence.cost_a_day(wasted * turns)}." if turns >= 1 else ""
     )
     labels = {"prompt": prompt.name, "text": name}
     return Finding(

@@ -204,7 +204,7 @@ def _what_happened(tool: _Tool) -> str:
         f"{shown(tool.name)} failed in {tool.errors.n} of the {count(tool.calls.n, 'session')} that call it"
         f"{known_before(before)}, that is {percent(tool.severity)} (at least {percent(at_least)}, allowing "
         f"for chance), and {tool.errors.total:.0f} of {tool.calls.total:.0f} calls. "
-        f"About {count(evidence.per_day(tool.errors.n), 'session')} a day."
+        f"That is {evidence.pace(tool.errors.n, 'session')}."
     )
     quoted = tool.trouble.quotable
     return f"{said} Most often: `{quoted[0]}` ({quoted[1].total:.0f}x)." if quoted else said

@@ -47,7 +47,7 @@ def unused(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
 
 def _unused_finding(evidence: Evidence, name: str, calls_before: Measure) -> Finding:
     before = calls_before.n / evidence.before.get("sessions").n
-    without = count(evidence.per_day(before * evidence.sessions), "session")
+    without = evidence.pace(before * evidence.sessions, "session")
     return Finding(
         key=f"tool_unused:{name}",
         rule="tool_unused",
@@ -56,7 +56,7 @@ def _unused_finding(evidence: Evidence, name: str, calls_before: Measure) -> Fin
         detail=(
             f"The agent declares {shown(name)} and did not call it in any of its "
             f"{count(evidence.sessions, 'session')}; in the 30 days before, {percent(before)} of sessions "
-            f"called it. About {without} a day go without it. Look whether the prompt still speaks of it, "
+            f"called it. About {without} go without it. Look whether the prompt still speaks of it, "
             "whether its description changed, and whether the agent still gets it."
         ),
         severity=before,

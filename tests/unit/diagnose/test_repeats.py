@@ -50,7 +50,7 @@ def test_identical_calls_in_many_sessions_without_a_loop() -> None:
     traffic = Traffic(240, {"get_order": (200, 400)}).add("redundant_calls", 60, 120, tool="get_order")
     found = diagnose(snapshot(traffic)).findings
     assert [finding.title for finding in found] == [
-        "get_order repeats identical calls in 30% of sessions (120 a day)"
+        "get_order repeats identical calls in 30% of sessions (120 calls a day)"
     ]
     assert found[0].goal is Goal.cost
     assert "`get_order`" in (found[0].advice or "")

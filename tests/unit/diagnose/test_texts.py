@@ -176,3 +176,9 @@ def test_a_removal_that_would_take_the_only_placeholder_is_left_to_a_person() ->
     assert [finding.rule for finding in found] == ["prompt_included_twice"]
     for finding in found:
         assert not finding.edits or "{{AUDIENCE}}" in compose(core.text, finding.edits)
+
+
+def test_a_sentence_or_two_that_two_sections_share_is_nothing_to_pay_attention_to():
+    shared = TONE.partition("\n")[2][:240]
+    text = f"## Modify a booking\n{shared}\n\nThen ask.\n\n## Cancel a booking\n{shared}\n\nThen cancel.\n"
+    assert findings_of(prompt("core", text)) == {}
