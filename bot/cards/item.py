@@ -126,7 +126,7 @@ def _choices(item: Item, other: str) -> tuple[str, ...]:
     if item.state is ItemState.removed:
         return (f"restore {item.n}", other)
     if item.state is not ItemState.open:
-        return ("status", other)
+        return ("status", "history")
     if item.type is ItemType.prompt_change:
         return (f"deploy {item.n}", f"remove {item.n}", other)
     return (f"done {item.n}", f"remove {item.n}", other)

@@ -102,7 +102,8 @@ def page(card: Card, number: int = 1, lines_max: int = LINES_MAX, width: int = W
 def _pages(card: Card, lines_max: int, width: int) -> list[list[Block]]:
     if sum(1 for _ in rows(card, width)) <= lines_max:
         return [list(card.blocks)]
-    frame = sum(1 for _ in rows(replace(card, blocks=()), width)) + 2  # the gap and the page's number
+    bare = replace(card, blocks=(), choices=card.choices or (MORE,))
+    frame = sum(1 for _ in rows(bare, width)) + 2  # the gap and the page's number
     room = max(lines_max - frame, 1)
     pages: list[list[Block]] = [[]]
     used = 0

@@ -20,6 +20,7 @@ _SENTENCES = {
     Refusal.stale: "The prompt changed since you saw {which}, so nothing was done; a run reads the new text.",
     Refusal.nothing: "None of that is open any more, so nothing was done.",
     Refusal.busy: "This prompt is being deployed just now, so nothing was done; send it again in a minute.",
+    Refusal.unclear: "These orders contradict each other, so nothing was done; please send one of them.",
     Refusal.conflict: "Someone else decided just then, so nothing was done; look, then send it again.",
 }
 # What is not here depends on the items.

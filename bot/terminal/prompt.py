@@ -13,9 +13,10 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 ALWAYS = ("help", "status", "history", "show all", "more", "rollback", "undo", "run optimization", "skip")
+_PROMPT = "> "
 _SEPARATOR = " | "
 _KEYS = "Tab completes, Ctrl-D leaves"
-_STYLE = Style.from_dict({"bottom-toolbar": "noreverse", "hint": "ansibrightblack", "prompt": "bold"})
+_STYLE = Style.from_dict({"hint": "ansibrightblack", "prompt": "bold"})
 
 
 class PromptKeyboard:
@@ -27,26 +28,22 @@ class PromptKeyboard:
         try:
             with patch_stdout(raw=True):  # what others do meanwhile is printed above the prompt
                 return await self._session.prompt_async(
-                    [("class:prompt", "> ")],
+                    [("class:prompt", _PROMPT)],
                     completer=WordCompleter(words, sentence=True, ignore_case=True),
                     complete_while_typing=False,
                     complete_style=CompleteStyle.READLINE_LIKE,
                     reserve_space_for_menu=0,
-                    bottom_toolbar=lambda: self._toolbar(choices),
+                    placeholder=self._hint(choices),
                 )
         except EOFError:
             return None
 
-    def _toolbar(self, choices: Sequence[str]) -> FormattedText:
-        """As many of the replies as there is room for in one row."""
-        columns = self._session.app.output.get_size().columns
+    def _hint(self, choices: Sequence[str]) -> FormattedText:
+        """As many of the replies as there is room for behind the prompt; it goes with the first key."""
+        room = self._session.app.output.get_size().columns - len(_PROMPT) - 1
         shown = list(choices or ALWAYS[:3])
-        while len(shown) > 1 and len(_line(shown)) > columns - 1:
+        while len(shown) > 1 and len(_SEPARATOR.join(shown)) > room:
             shown.pop()
-        line = _line(shown)
-        keys = f"   {_KEYS}" if len(line) + len(_KEYS) + 3 < columns else ""
-        return FormattedText([("class:hint", f"{line}{keys}")])
-
-
-def _line(choices: Sequence[str]) -> str:
-    return f"Reply: {_SEPARATOR.join(choices)}"
+        line = _SEPARATOR.join(shown)
+        keys = f"   ({_KEYS})" if len(line) + len(_KEYS) + 5 <= room else ""
+        return FormattedText([("class:hint", f"{line[:room]}{keys}")])

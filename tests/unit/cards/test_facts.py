@@ -1,0 +1,78 @@
+"""Facts as sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.cards.card import Card
+from bot.cards.facts import fact_sentence, facts_blocks
+from bot.cards.layout import as_text
+from optimizer.records.facts import Fact
+
+
+def fact(name: str, value: float, n: int | None = None, baseline: float | None = None, **labels: str) -> Fact:
+    return Fact(id="F1", name=name, labels=labels, value=value, n=n, baseline=baseline)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (fact("sessions", 240), "240 sessions"),
+        (fact("success_rate", 0.912, 230), "91% of 230 sessions succeeded"),
+        (fact("cost_usd.mean", 0.0438, 240, 0.051), "$0.044 per session (240 sessions); before: $0.051"),
+        (fact("tokens_in.mean", 41_200, 240), "41k tokens in per session (240 sessions)"),
+        (fact("user_messages.mean", 1.48, 240), "1.5 user messages per session (240 sessions)"),
+        (fact("escalations", 3, 240), "3 sessions handed over to a person"),
+        (fact("tool.calls", 212, 201, tool="write"), "write called 212 times (201 sessions)"),
+        (fact("tool.errors", 1, 1, tool="write"), "write failed once (1 session)"),
+        (fact("tool.error_rate", 0.47, 53, 0.031, tool="book"), "47% of 53 book calls failed; before: 3.1%"),
+        (fact("tool.error_rate", 1.0, 1, tool="book"), "100% of 1 book call failed"),
+        (
+            fact("tool.abandoned", 9, 201, tool="write"),
+            "write not tried again after an error in 9 of 201 sessions",
+        ),
+        (
+            fact("tool.never_called", 0, 240, 0.31, tool="inject_links"),
+            "inject_links not called in 240 sessions; before: 31%",
+        ),
+        (
+            fact("tool.error_signature", 25, 9, tool="write", signature="timeout after # s"),
+            'write answered "timeout after # s" 25 times (9 sessions)',
+        ),
+        (
+            fact("tool.latency_ms.p95", 21_400, 200, tool="write"),
+            "write took 21.4 s at the 95th percentile (200 calls)",
+        ),
+        (fact("tool.latency_ms.p50", 350, 200, tool="find"), "find took 350 ms at the median (200 calls)"),
+        (fact("loop.sessions", 7, 50, tool="get"), "same get call 3 times or more in 7 of 50 sessions"),
+        (fact("loop.longest", 12, 7), "longest repeat of one call: 12 times"),
+        (fact("redundant_calls", 31, 12, tool="get"), "31 identical get calls too many (12 sessions)"),
+        (fact("prompt.tokens", 4_100, prompt="core"), "~4.1k tokens in core"),
+        (fact("prompt.duplicated_tokens", 650, prompt="core"), "~650 tokens stand twice in core"),
+        (
+            fact("repeated_text.tokens", 120_000, 60, argument="research"),
+            '~120k tokens of text passed again as "research" (60 sessions)',
+        ),
+        (fact("tool.errors", 25, 9, tool="write", window="7d"), "write failed 25 times (9 sessions) (7d)"),
+        (
+            fact("success_rate", 0.9, 30, model="gpt-4o", task_category="news"),
+            "90% of 30 sessions succeeded (model gpt-4o, task category news)",
+        ),
+        (fact("made_up.thing", 3.25, 12, tool="x"), "made up.thing: 3.2 (12 sessions) (tool x)"),
+    ],
+)  # fmt: skip
+def test_every_fact_is_a_sentence_with_its_numbers(given: Fact, told: str):
+    assert fact_sentence(given) == told
+
+
+def test_the_sessions_to_look_at_are_named_once_and_are_few():
+    facts = [
+        Fact(id=f"F{n}", name="sessions", labels={}, value=1, n=None, samples=("s1", f"s{n}"))
+        for n in range(2, 9)
+    ]
+    text = as_text(Card("", tuple(facts_blocks(facts))))
+    assert text.endswith("Sessions to look at: s1, s2, s3, s4, s5")
+
+
+def test_no_facts_have_no_heading():
+    assert list(facts_blocks([])) == []
