@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from optimizer.stores.audit import AuditStore, audit_body
 from optimizer.stores.sessions import SessionStore
 
 _ATTEMPTS_MAX = 5
+# What the store answers where another try would come to the same.
+_FINAL = {"busy": Refusal.busy, "question": Refusal.decided, "unknown": Refusal.nothing}
 
 
 @dataclass(frozen=True)
@@ -65,34 +67,35 @@ class Door:
         orders: Sequence[Order],
         said: Said,
         *,
-        shown: dict[UUID, str],
+        shown: Mapping[UUID, str],
         question: UUID | None = None,
         snoozed_until: datetime | None = None,
     ) -> Decided:
-        """Applies the orders to the session as it stands now; the first decision wins."""
+        """Applies the orders to the session as it stands now; the first decision wins.
+
+        `session` is the one that was shown, with the base texts of that moment; `shown` maps item ids to the
+        content hash that the person saw.
+        """
         at = self._clock.now()
         if not self._people.may_decide(said.actor):
-            await self._audit.write(session.agent, _refused(session, said, Refusal.not_allowed, at), at)
-            return Decided(Ruling(refusal=Refusal.not_allowed), session, None, None)
+            return await self._refuse(session, said, Refusal.not_allowed, None, at)
         for _ in range(_ATTEMPTS_MAX):
             fresh = await self._sessions.read(session.id)
             if fresh is None:
-                break
+                return await self._refuse(session, said, Refusal.nothing, None, at)
             wanted = frozenset(id_ for order in orders if order.kind is Kind.approve for id_ in order.items)
             plan = await self._planner(fresh, wanted) if wanted else None
-            ruling = rule(fresh, orders, plan, shown, at)
-            if ruling.refusal is Refusal.expired:
-                await self._sessions.expire(fresh.agent, _expired(fresh, at), at)
+            ruling = rule(fresh, orders, plan, _still_so(session, fresh, shown), at)
             if ruling.refusal is not None:
-                await self._audit.write(fresh.agent, _refused(fresh, said, ruling.refusal, at), at)
-                return Decided(ruling, fresh, plan, None)
+                if ruling.refusal is Refusal.expired:
+                    await self._sessions.expire(fresh.agent, _expired(fresh, at), at)
+                return await self._refuse(fresh, said, ruling.refusal, plan, at)
             batch_id = uuid4()
             answer = await self._sessions.decide(
                 fresh,
                 state=ruling.session_state.value if ruling.session_state else None,
                 items=[
-                    {"id": str(move.item), "from": move.source.value, "to": move.target.value}
-                    for move in ruling.moves
+                    {"id": str(move.item), "from": move.source.value, "to": move.target.value} for move in ruling.moves
                 ],
                 deployments=_deployments(plan, batch_id, said.actor),
                 question=question,
@@ -103,11 +106,23 @@ class Door:
             )
             if answer["ok"]:
                 return Decided(ruling, fresh, plan, batch_id if plan and plan.deployments else None)
-            if answer["reason"] == "busy":
-                return Decided(Ruling(refusal=Refusal.busy), fresh, plan, None)
-            if answer["reason"] == "question":
-                return Decided(Ruling(refusal=Refusal.decided), fresh, plan, None)
-        return Decided(Ruling(refusal=Refusal.conflict), session, None, None)
+            refusal = _FINAL.get(answer["reason"])
+            if refusal is not None:
+                return await self._refuse(fresh, said, refusal, plan, at)
+        return await self._refuse(session, said, Refusal.conflict, None, at)
+
+    async def _refuse(self, session: Session, said: Said, refusal: Refusal, plan: Plan | None, at: datetime) -> Decided:
+        """Nothing happens, and the audit says who wanted what and why it was refused."""
+        await self._audit.write(session.agent, _refused(session, said, refusal, at), at)
+        return Decided(Ruling(refusal=refusal), session, plan, None)
+
+
+def _still_so(seen: Session, fresh: Session, shown: Mapping[UUID, str]) -> dict[UUID, str]:
+    """What was shown, less the items that were bound to another base text since: those need a new look."""
+    bases = {item.id: item.base_sha256 for item in seen.items}
+    return {
+        item.id: shown[item.id] for item in fresh.items if item.id in shown and bases.get(item.id) == item.base_sha256
+    }
 
 
 def _deployments(plan: Plan | None, batch_id: UUID, actor: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +53,7 @@ class Refusal(StrEnum):
     stale = "stale"  # the prompt changed since it was shown
     nothing = "nothing"  # no item is left to which the order applies
     busy = "busy"  # another deployment of the prompt is under way
+    unclear = "unclear"  # the orders contradict each other
     conflict = "conflict"  # someone else decided in between, again and again
 
 
@@ -84,8 +85,11 @@ _FROM = {
     Kind.mute: frozenset({ItemState.open, ItemState.removed}),
     Kind.done: frozenset({ItemState.open}),
 }
-# A person may report these after the session was decided: they deploy nothing.
+# These deploy nothing: a person may say them after the session was decided or skipped.
 _LATE = frozenset({Kind.mute, Kind.done})
+_OPEN_TO_LATE = frozenset({SessionState.decided, SessionState.skipped})
+# An item that is approved cannot be answered like this in the same breath.
+_NO = frozenset({Kind.remove, Kind.mute, Kind.done})
 
 
 def is_expired(session: Session, at: datetime) -> bool:
@@ -93,50 +97,70 @@ def is_expired(session: Session, at: datetime) -> bool:
 
 
 def rule(
-    session: Session, orders: Sequence[Order], plan: Plan | None, shown: dict[UUID, str], at: datetime
+    session: Session, orders: Sequence[Order], plan: Plan | None, shown: Mapping[UUID, str], at: datetime
 ) -> Ruling:
-    """Applies the orders in turn. `shown` maps item ids to the content hash that the person saw."""
-    if not all(order.kind in _LATE for order in orders) or session.state is not SessionState.decided:
-        if is_expired(session, at):
-            return Ruling(refusal=Refusal.expired)
-        if session.state in _CLOSED:
-            return Ruling(refusal=_CLOSED[session.state])
+    """Applies the orders in turn, all or none. `shown` maps item ids to the content hash that the person saw."""
+    refusal = _closed(session, orders, at) or _unusable(session, orders, plan)
+    if refusal is not None:
+        return Ruling(refusal=refusal)
     if any(order.kind is Kind.snooze for order in orders):
         return Ruling()
     states = {item.id: item.state for item in session.items}
     moves: list[Move] = []
-    failed: set[UUID] = set()
     for order in orders:
         for item in session.items:
-            if order.kind is Kind.skip:
-                step = _moves(item, states, Kind.remove)
-            elif item.id not in order.items:
+            if item.id not in order.items and order.kind is not Kind.skip:
                 continue
-            elif order.kind is Kind.approve:
+            if order.kind is not Kind.approve:
+                step = _moves(item, states, Kind.remove if order.kind is Kind.skip else order.kind)
+            elif any(move.item == item.id and move.target is ItemState.approved for move in moves):
+                continue
+            else:
                 refusal = _approvable(item, states, plan, shown)
                 if refusal is not None:
                     return Ruling(refusal=refusal)
                 step = _approval(item, plan)
-                failed.update(move.item for move in step if move.target is ItemState.failed)
-            else:
-                step = _moves(item, states, order.kind)
-            for move in step:
-                states[move.item] = move.target
+            states.update({move.item: move.target for move in step})
             moves.extend(step)
     skipped = any(order.kind is Kind.skip for order in orders)
     if not moves and not skipped:
         return Ruling(refusal=Refusal.nothing)
-    return Ruling(tuple(moves), _next_state(session, states, skipped), None, frozenset(failed))
+    failed = frozenset(move.item for move in moves if move.target is ItemState.failed)
+    return Ruling(tuple(moves), _next_state(session, states, skipped), None, failed)
 
 
-def _moves(item: Item, states: dict[UUID, ItemState], kind: Kind) -> list[Move]:
+def _closed(session: Session, orders: Sequence[Order], at: datetime) -> Refusal | None:
+    """Why nothing more can be said about the session; None when it can."""
+    if is_expired(session, at):
+        return Refusal.expired
+    if session.state in _OPEN_TO_LATE and all(order.kind in _LATE for order in orders):
+        return None
+    return _CLOSED.get(session.state)
+
+
+def _unusable(session: Session, orders: Sequence[Order], plan: Plan | None) -> Refusal | None:
+    """Orders that are not about this session, contradict each other, or do not say what the plan would do."""
+    named = frozenset[UUID]().union(*(order.items for order in orders))
+    if named - {item.id for item in session.items}:
+        return Refusal.nothing
+    kinds = {order.kind for order in orders}
+    approved = frozenset[UUID]().union(*(order.items for order in orders if order.kind is Kind.approve))
+    refused = frozenset[UUID]().union(*(order.items for order in orders if order.kind in _NO))
+    if approved & refused or {Kind.approve, Kind.skip} <= kinds or (Kind.snooze in kinds and len(kinds) > 1):
+        return Refusal.unclear
+    if plan is not None and plan.items - approved:
+        return Refusal.changed
+    return None
+
+
+def _moves(item: Item, states: Mapping[UUID, ItemState], kind: Kind) -> list[Move]:
     if states[item.id] not in _FROM[kind]:
         return []
     return [Move(item.id, states[item.id], _TARGET[kind])]
 
 
 def _approvable(
-    item: Item, states: dict[UUID, ItemState], plan: Plan | None, shown: dict[UUID, str]
+    item: Item, states: Mapping[UUID, ItemState], plan: Plan | None, shown: Mapping[UUID, str]
 ) -> Refusal | None:
     if item.type is not ItemType.prompt_change or states[item.id] is not ItemState.open:
         return Refusal.nothing
@@ -157,7 +181,7 @@ def _approval(item: Item, plan: Plan | None) -> list[Move]:
     return moves
 
 
-def _next_state(session: Session, states: dict[UUID, ItemState], skipped: bool) -> SessionState | None:
+def _next_state(session: Session, states: Mapping[UUID, ItemState], skipped: bool) -> SessionState | None:
     """Decided when no deployable item is left open and at least one was answered with a deployment or a no."""
     if session.state is not SessionState.pending:
         return None
@@ -165,5 +189,4 @@ def _next_state(session: Session, states: dict[UUID, ItemState], skipped: bool) 
         return SessionState.skipped
     deployable = [item for item in session.items if item.type is ItemType.prompt_change]
     waiting = [item for item in deployable if states[item.id] is ItemState.open]
-    approved = any(states[item.id] in (ItemState.approved, ItemState.failed) for item in deployable)
-    return SessionState.decided if approved and not waiting else None
+    return SessionState.decided if deployable and not waiting else None

@@ -26,9 +26,7 @@ def compare(deployment: Deployment, before: Measures, after: Measures) -> Verdic
         return before.get(name, prompt_version=old), after.get(name, prompt_version=new)
 
     sessions = sides("sessions")
-    errors = tuple(
-        _share(measure.n, whole.n) for measure, whole in zip(sides("tool.errors"), sessions, strict=True)
-    )
+    errors = tuple(_share(measure.n, whole.n) for measure, whole in zip(sides("tool.errors"), sessions, strict=True))
     comparisons = (
         _comparison("cost_usd", *sides("cost_usd"), relative=True),
         _comparison("success", *(_share(round(side.total), side.n) for side in sides("success"))),

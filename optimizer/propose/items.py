@@ -50,6 +50,8 @@ def propose(
     for finding in findings:
         before = answered.get(finding.key)
         reason = answered_already(finding, before, at)
+        if reason is None and any(item["key"] == finding.key for item in items):
+            reason = "another finding of this run is about the same"
         if reason is None and len(items) == ITEMS_MAX:
             reason = f"a session holds at most {ITEMS_MAX} items"
         if reason is not None:
@@ -102,7 +104,9 @@ def _edits_of(
         edits = (rule,) if rule else ()
     if any(edit.prompt in pinned for edit in edits):
         return (), "The agent is pinned to a version of this prompt: a person has to change it there."
-    for prompt in {edit.prompt for edit in edits}:
+    for prompt in sorted({edit.prompt for edit in edits}):
+        if prompt not in prompts:
+            return (), f"A change of {prompt!r} was not possible: the registry does not hold that prompt."
         own = [edit for edit in edits if edit.prompt == prompt]
         base = prompts[prompt].text
         found = problems(base, own) or check_prompt(base, compose(base, own))
@@ -110,7 +114,10 @@ def _edits_of(
             return (), f"A change of {prompt!r} was not possible: {found[0].sentence}"
         overlap = problems(base, [*taken.get(prompt, ()), *own])
         if any(problem.kind == "overlap" for problem in overlap):
-            return edits, "Its change overlaps with that of an earlier item: only one of the two can be deployed."
+            return (
+                edits,
+                "Its change overlaps with that of an earlier item: only one of the two can be deployed.",
+            )
     return edits, None
 
 

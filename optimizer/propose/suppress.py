@@ -20,7 +20,7 @@ def answered_already(finding: Finding, answered: Answered | None, at: datetime) 
     """Why this finding is not proposed again now; None when it is."""
     if answered is None or answered.answered_at is None or answered.state is ItemState.open:
         return None
-    then = answered.answered_severity if answered.answered_severity is not None else answered.severity
+    then = _severity_then(answered)
     if finding.severity >= WORSE * then and finding.severity > then:
         return None
     if answered.state in _FOR_A_WHILE and at >= answered.answered_at + NOT_NOW:
@@ -32,11 +32,18 @@ def got_worse(finding: Finding, answered: Answered | None) -> str | None:
     """What an item that comes back says about it; None for one that is new."""
     if answered is None or answered.answered_at is None or answered.state is ItemState.open:
         return None
-    then = answered.answered_severity if answered.answered_severity is not None else answered.severity
-    if then > 0 and finding.severity >= WORSE * then:
-        times = finding.severity / then
-        return f"It was {_SPOKEN.get(answered.state, 'answered')} before and is {times:.1f} times worse now."
-    return f"It was {_SPOKEN.get(answered.state, 'answered')} before and is still there."
+    spoken = _SPOKEN.get(answered.state, "answered")
+    then = _severity_then(answered)
+    if then == 0:
+        return f"It was {spoken} before and was gone; now it is back."
+    if finding.severity >= WORSE * then:
+        return f"It was {spoken} before and is {finding.severity / then:.1f} times worse now."
+    return f"It was {spoken} before and is still there."
+
+
+def _severity_then(answered: Answered) -> float:
+    """How bad it was when it was answered, or at the verdict of what was deployed."""
+    return answered.severity if answered.answered_severity is None else answered.answered_severity
 
 
 def rule_starts(answered: Mapping[str, Answered]) -> dict[str, datetime]:
@@ -54,4 +61,7 @@ _SPOKEN = {
     ItemState.deployed: "deployed",
     ItemState.done: "reported done",
     ItemState.failed: "tried",
+    ItemState.approved: "approved",
+    ItemState.wont_fix: "declined",
+    ItemState.intended: "called intended",
 }

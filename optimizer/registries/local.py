@@ -34,7 +34,7 @@ class LocalRegistry:
     async def version(self, prompt: str, version: int) -> PromptVersion:
         row = await self._database.call("prompts_read", agent=self._agent, prompt=prompt, version=version)
         if row is None:
-            raise PromptNotFound(f"The local registry has no version {version} of {prompt!r}; see `ratchet history`.")
+            raise PromptNotFound(_no_version(prompt, version))
         return _version(row)
 
     async def publish(
@@ -63,10 +63,13 @@ class LocalRegistry:
             expected=expected,
             at=self._clock.now(),
         )
+        if answer.get("missing"):
+            raise PromptNotFound(_no_version(prompt, version))
         if not answer["ok"] and answer["version"] != version:
             stands = f"version {answer['version']}" if answer["version"] else "no version"
             raise RegistryConflict(
-                f"The label {label!r} of {prompt!r} stands at {stands}, not at {expected}: someone else moved it; look again."
+                f"The label {label!r} of {prompt!r} stands at {stands}, not at {expected}: "
+                "someone else moved it; look again."
             )
 
     async def labels(self, prompt: str) -> Mapping[str, int]:
@@ -75,6 +78,10 @@ class LocalRegistry:
     async def history(self, prompt: str | None = None) -> tuple[PromptVersion, ...]:
         rows = await self._database.call("prompts_history", agent=self._agent, prompt=prompt, limit=1000)
         return tuple(_version(row) for row in rows)
+
+
+def _no_version(prompt: str, version: int) -> str:
+    return f"The local registry has no version {version} of {prompt!r}; name one that it has."
 
 
 def _version(row: Mapping[str, Any]) -> PromptVersion:

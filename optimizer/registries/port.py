@@ -17,7 +17,9 @@ class Registry(Protocol):
     - `publish` is idempotent by deployment: asked again after a lost answer, it returns the same version.
     - `move_label` compares: it raises `RegistryConflict` when the label stands elsewhere than `expected`.
       A label that already stands at `version` is success.
-    - `PromptNotFound` for what does not exist; `RegistryError` for the rest, with the cause chained.
+    - `PromptNotFound` for a prompt, version or label that does not exist (a prompt without labels has none:
+      `labels` answers `{}`); `RegistryError` for the rest, with the cause chained.
+    - Texts come back byte for byte, and `sha256` is that of the text.
     """
 
     async def current(self, prompt: str, label: str | None) -> PromptVersion:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,21 +56,31 @@ class AuditStore:
                 digest = hashlib.sha256((previous + row["body"]).encode("utf-8")).hexdigest()
                 if row["seq"] != seq + 1:
                     return ChainReport(agent, seq, previous, f"row {seq + 1} is missing")
-                if row["prev_sha256"] != previous or row["sha256"] != digest:
+                if (row["prev_sha256"], row["sha256"]) != (previous, digest) or not _same_time(row):
                     return ChainReport(agent, seq, previous, f"row {row['seq']} was changed after it was written")
                 previous, seq = digest, row["seq"]
                 seen.add(digest)
             if len(page["rows"]) < _PAGE:
                 break
-        head = page["head"]
-        if head is not None and (head["seq"], head["sha256"]) != (seq, previous):
-            return ChainReport(agent, seq, previous, f"the chain ends at row {seq}, its head says {head['seq']}")
+        head = page["head"] or {"seq": 0, "sha256": _FIRST}
+        if (head["seq"], head["sha256"]) != (seq, previous):
+            said = f"row {head['seq']}" if head["seq"] != seq else "another hash"
+            return ChainReport(agent, seq, previous, f"the chain ends at row {seq}, its head says {said}")
         lost = anchors - seen
         if lost:
             return ChainReport(
-                agent, seq, previous, f"{len(lost)} published version(s) name a row that the chain does not hold"
+                agent,
+                seq,
+                previous,
+                f"{len(lost)} published version(s) name a row that the chain does not hold",
             )
         return ChainReport(agent, seq, previous, None)
+
+
+def _same_time(row: Mapping[str, Any]) -> bool:
+    """The time stands in the text that was hashed; the column beside it must not say another."""
+    written = json.loads(row["body"]).get("at")
+    return written is None or datetime.fromisoformat(written) == datetime.fromisoformat(row["at"])
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,13 @@ class DeploymentStore:
 
     async def claim(self, agent: str | None, worker: str, lease_seconds: int) -> tuple[Deployment, ...]:
         """The oldest batch with work and no living worker, in its order; empty when there is none."""
-        rows = await self._database.call(
-            "deployments_claim", agent=agent, worker=worker, lease_seconds=lease_seconds
-        )
+        rows = await self._database.call("deployments_claim", agent=agent, worker=worker, lease_seconds=lease_seconds)
         return tuple(Deployment.model_validate(row) for row in rows or ())
 
     async def hold(self, batch_id: UUID, worker: str, lease_seconds: int) -> bool:
         """Whether the worker still has the batch; asked right before each outside call."""
         return bool(
-            await self._database.call(
-                "deployments_hold", batch_id=batch_id, worker=worker, lease_seconds=lease_seconds
-            )
+            await self._database.call("deployments_hold", batch_id=batch_id, worker=worker, lease_seconds=lease_seconds)
         )
 
     async def release(self, batch_id: UUID, worker: str) -> None:
@@ -91,9 +87,7 @@ class DeploymentStore:
         )
         return bool(answer["ok"])
 
-    async def halt(
-        self, agent: str, reason: str, notices: Sequence[dict[str, Any]], audit: str, at: datetime
-    ) -> int:
+    async def halt(self, agent: str, reason: str, notices: Sequence[dict[str, Any]], audit: str, at: datetime) -> int:
         """Halts what is not live yet; returns how many."""
         return int(
             await self._database.call(

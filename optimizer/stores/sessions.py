@@ -17,7 +17,14 @@ class SessionStore:
         self._database = database
 
     async def start_run(
-        self, id_: UUID, agent: str, slot: str | None, window: Window, worker: str, lease_seconds: int, at: datetime
+        self,
+        id_: UUID,
+        agent: str,
+        slot: str | None,
+        window: Window,
+        worker: str,
+        lease_seconds: int,
+        at: datetime,
     ) -> dict[str, Any]:
         """`{started: true}` or `{started: false, reason: slot | busy, run}`."""
         return await self._database.call(
@@ -121,6 +128,18 @@ class SessionStore:
             audit=audit,
             at=at,
         )
+
+    async def rebase(self, session: Session, items: Sequence[dict[str, Any]], audit: str, at: datetime) -> bool:
+        """Binds undecided items to new base texts; `base_sha256` None makes the item stale."""
+        answer = await self._database.call(
+            "items_rebase",
+            session_id=session.id,
+            revision=session.revision,
+            items=list(items),
+            audit=audit,
+            at=at,
+        )
+        return bool(answer["ok"])
 
     async def expire(self, agent: str, audit: str, at: datetime) -> bool:
         return bool(await self._database.call("sessions_expire", agent=agent, audit=audit, at=at))

@@ -1,0 +1,162 @@
+"""From planned to live: check, publish, read back, move the label, read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optimizer.clock import iso
+from optimizer.deploy.journal import Failed, Journal
+from optimizer.errors import RegistryError
+from optimizer.records.base import sha256_of
+from optimizer.records.deployment import Deployment, PromptVersion
+from optimizer.records.states import LIVE, DeploymentState
+from optimizer.registries.port import Registry
+from optimizer.stores.audit import AuditStore
+
+_STEPS_MAX = 20  # of one deployment in one turn: more than any path has
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Carries out the deployments of one agent."""
+
+    journal: Journal
+    audit: AuditStore
+    registry: Registry
+
+    async def carry_out(self, deployment: Deployment, broken: Deployment | None) -> None:
+        """From where the deployment stands to live, or to failed with its reason.
+
+        `broken` is a deployment of the same item that did not go live: both or neither.
+        """
+        try:
+            if broken is not None:
+                raise Failed(not_together(broken))
+            for _ in range(_STEPS_MAX):
+                if deployment.state is DeploymentState.planned:
+                    await self._current(deployment)
+                    deployment = await self.journal.record(
+                        deployment, "publish", "before", to=DeploymentState.publishing
+                    )
+                elif deployment.state is DeploymentState.publishing:
+                    deployment = await self._publish(deployment)
+                elif deployment.state is DeploymentState.published:
+                    await self._current(deployment)
+                    deployment = await self.journal.record(
+                        deployment, "move_label", "before", to=DeploymentState.verifying
+                    )
+                elif deployment.state is DeploymentState.verifying:
+                    deployment = await self._go_live(deployment)
+                else:
+                    return
+        except RegistryError as error:
+            # Every step leaves the deployment as it is until it is done, so `deployment` is the one that failed.
+            await self.journal.try_again(deployment, _step(deployment), error)
+            await self._fail(deployment, str(error))
+        except Failed as error:
+            await self._fail(deployment, str(error))
+
+    async def _current(self, deployment: Deployment) -> PromptVersion:
+        """What the agent gets now. Raises `Failed` unless it is the approved base, or already the new text."""
+        await self.journal.hold(deployment)
+        held = await self.registry.current(deployment.prompt, _label(deployment))
+        if held.sha256 != deployment.base_sha256 and not _is_new(deployment, held):
+            raise Failed(
+                f"{deployment.prompt!r} was changed in the registry after the approval (now version "
+                f"{held.version}); run the optimization again."
+            )
+        return held
+
+    async def _publish(self, deployment: Deployment) -> Deployment:
+        if sha256_of(deployment.text) != deployment.sha256:
+            raise Failed("the stored text does not have the hash that was approved.")
+        if deployment.follow == "latest":
+            await self._current(deployment)  # here publishing is going live
+        head = await self.audit.head(deployment.agent)
+        await self.journal.hold(deployment)
+        published = await self.registry.publish(
+            deployment.prompt,
+            deployment.text,
+            commit_message=f"Ratchet: {len(deployment.items)} item(s), approved by {deployment.actor}",
+            metadata={
+                "deployment_id": str(deployment.id),
+                "sha256": deployment.sha256,
+                "items": [str(item) for item in deployment.items],
+                "audit_head": head,
+            },
+            deployment_id=deployment.id,
+        )
+        await self.journal.hold(deployment)
+        _same_text(deployment, await self.registry.version(deployment.prompt, published.version))
+        return await self.journal.record(
+            deployment,
+            "publish",
+            "after",
+            to=DeploymentState.published,
+            detail={"version": published.version},
+            values={"new_version": published.version},
+        )
+
+    async def _go_live(self, deployment: Deployment) -> Deployment:
+        assert deployment.new_version is not None  # published before: the state machine says so
+        label = _label(deployment)
+        if label is not None:
+            held = await self._current(deployment)
+            await self.journal.hold(deployment)
+            # Stale is what has another text, whatever its number: so the label moves from where it was read.
+            await self.registry.move_label(deployment.prompt, label, deployment.new_version, expected=held.version)
+        await self.journal.hold(deployment)
+        _same_text(deployment, await self.registry.current(deployment.prompt, label))
+        return await self.journal.record(
+            deployment,
+            "move_label",
+            "after",
+            to=DeploymentState.live,
+            values={"live_at": iso(self.journal.clock.now())},
+            items=[{"id": item, "from": "approved", "to": "deployed"} for item in await self._whole(deployment)],
+            kind="deployment_live",
+        )
+
+    async def _whole(self, deployment: Deployment) -> list[str]:
+        """The items that are live with this deployment: an item of two prompts when both are."""
+        batch = await self.journal.store.batch(deployment.batch_id)
+        waiting = {item for one in batch if one.id != deployment.id and one.state not in LIVE for item in one.items}
+        return [str(item) for item in deployment.items if item not in waiting]
+
+    async def _fail(self, deployment: Deployment, reason: str) -> None:
+        await self.journal.record(
+            deployment,
+            _step(deployment),
+            "failed",
+            to=DeploymentState.failed,
+            detail={"reason": reason},
+            values={"reason": reason, "ended_at": iso(self.journal.clock.now())},
+            items=[{"id": str(item), "from": "approved", "to": "failed"} for item in deployment.items],
+            kind="deployment_failed",
+        )
+
+
+def not_together(broken: Deployment) -> str:
+    """Why a deployment must not be live, in a sentence."""
+    why = f": {broken.reason}" if broken.reason else "."
+    return f"{broken.prompt!r}, which belongs to the same item, is not live{why}"
+
+
+def _label(deployment: Deployment) -> str | None:
+    return deployment.label if deployment.follow == "label" else None
+
+
+def _step(deployment: Deployment) -> str:
+    return "publish" if deployment.new_version is None else "move_label"
+
+
+def _is_new(deployment: Deployment, held: PromptVersion) -> bool:
+    """Whether a crash came between going live and writing it down."""
+    if deployment.new_version is not None:
+        return held.version == deployment.new_version
+    return deployment.follow == "latest" and held.metadata.get("deployment_id") == str(deployment.id)
+
+
+def _same_text(deployment: Deployment, held: PromptVersion) -> None:
+    if held.sha256 != deployment.sha256 or sha256_of(held.text) != deployment.sha256:
+        raise Failed(f"version {held.version} of {held.prompt!r} reads back with another text than was approved.")
