@@ -1,0 +1,162 @@
+"""What a deployment did to live traffic, and when nobody can tell."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+import pytest
+
+from optimizer.measure.compare import SESSIONS_MIN, compare
+from optimizer.records.deployment import Deployment
+from optimizer.records.facts import Measure, Measures, labels_of
+from optimizer.records.states import DeploymentState
+from optimizer.records.verdict import Comparison, Outcome, Verdict
+from tests.builders import NOON
+
+OLD, NEW = labels_of(prompt_version="system@3"), labels_of(prompt_version="system@4")
+DEPLOYMENT = Deployment(
+    id=uuid4(),
+    agent="a",
+    session_id=None,
+    batch_id=uuid4(),
+    ordinal=0,
+    prompt="system",
+    label="prod",
+    follow="label",
+    state=DeploymentState.live,
+    revision=1,
+    items=(),
+    actor="console:dana",
+    base_version=3,
+    base_sha256="0" * 64,
+    text="x",
+    sha256="1" * 64,
+    new_version=4,
+    reason=None,
+    planned_at=NOON,
+    live_at=NOON,
+    seen_at=None,
+    ended_at=None,
+    verdict=None,
+    rollback=None,
+    worker=None,
+    lease_until=None,
+    steps=(),
+)
+
+
+def measure(values: Iterable[float]) -> Measure:
+    values = list(values)
+    return Measure(n=len(values), total=sum(values), total_sq=sum(value * value for value in values))
+
+
+class Day:
+    """Traffic of one version: cost around a mean, shares of success and of sessions with errors."""
+
+    def __init__(self, seed: int, n: int, *, cost: float = 0.04, success: float = 0.8, errors: float = 0.2) -> None:
+        source = random.Random(seed)
+        self.costs = [source.lognormvariate(0, 0.6) * cost for _ in range(n)]
+        self.successes = [float(source.random() < success) for _ in range(n)]
+        self.errors = sum(source.random() < errors for _ in range(n))
+        self.n = n
+
+    def measures(self, labels: tuple[tuple[str, str], ...]) -> Measures:
+        return Measures(
+            {
+                ("sessions", labels): Measure(n=self.n),
+                ("cost_usd", labels): measure(self.costs),
+                ("success", labels): measure(self.successes),
+                ("tool.errors", labels): Measure(n=self.errors, total=2.0 * self.errors),
+            }
+        )
+
+
+def verdict(before: Day, after: Day) -> Verdict:
+    return compare(DEPLOYMENT, before.measures(OLD), after.measures(NEW))
+
+
+def metric(of: Verdict, name: str) -> Comparison:
+    return next(one for one in of.comparisons if one.metric == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "outcome"),
+    [
+        ("cost_usd", {"cost": 0.025}, Outcome.better),
+        ("cost_usd", {"cost": 0.06}, Outcome.worse),
+        ("success", {"success": 0.97}, Outcome.better),
+        ("success", {"success": 0.55}, Outcome.worse),
+        ("errors", {"errors": 0.02}, Outcome.better),
+        ("errors", {"errors": 0.45}, Outcome.worse),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_planted_is_found(name: str, change: dict[str, float], outcome: Outcome, seed: int) -> None:
+    found = verdict(Day(seed, 600), Day(seed + 100, 600, **change))
+    assert metric(found, name).outcome is outcome
+    assert found.outcome is outcome
+
+
+def test_numbers_are_those_of_the_sessions() -> None:
+    found = verdict(Day(1, 300), Day(2, 200, cost=0.02))
+    cost = metric(found, "cost_usd")
+    assert cost.before is not None
+    assert cost.after is not None
+    assert cost.change == pytest.approx(cost.after / cost.before - 1)
+    assert cost.low is not None
+    assert cost.high is not None
+    assert cost.change is not None
+    assert cost.low < cost.change < cost.high < 0
+    assert (found.sessions_before, found.sessions_after) == (300, 200)
+    assert (found.base_version, found.new_version, found.prompt) == (3, 4, "system")
+    success = metric(found, "success")
+    assert success.before == pytest.approx(sum(Day(1, 300).successes) / 300)
+
+
+@pytest.mark.parametrize(("n_before", "n_after"), [(0, 0), (600, 0), (600, SESSIONS_MIN - 1), (SESSIONS_MIN - 1, 600)])
+def test_too_few_sessions_say_nothing(n_before: int, n_after: int) -> None:
+    found = verdict(Day(1, n_before), Day(2, n_after, cost=4.0, success=0.0, errors=1.0))
+    assert found.outcome is Outcome.not_enough_data
+    assert {one.outcome for one in found.comparisons} <= {Outcome.not_enough_data}
+    assert all(one.change is None and one.low is None for one in found.comparisons)
+
+
+def test_sessions_of_other_versions_do_not_count() -> None:
+    other = labels_of(prompt_version="playbooks@4")
+    found = compare(DEPLOYMENT, Day(1, 600).measures(OLD), Day(2, 600, cost=9.0).measures(other))
+    assert found.sessions_after == 0
+    assert found.outcome is Outcome.not_enough_data
+
+
+def test_a_metric_that_no_session_carries_is_left_out() -> None:
+    bare = Measures({("sessions", OLD): Measure(n=600), ("sessions", NEW): Measure(n=600)})
+    found = compare(DEPLOYMENT, bare, bare)
+    assert [one.metric for one in found.comparisons] == ["errors"]
+    assert found.outcome is Outcome.no_difference  # not one error on either side
+
+
+def test_worse_in_one_thing_is_worse() -> None:
+    found = verdict(Day(1, 600), Day(2, 600, cost=0.02, success=0.5))
+    assert metric(found, "cost_usd").outcome is Outcome.better
+    assert found.outcome is Outcome.worse
+
+
+def looked_at_daily(seed: int, days: Sequence[int]) -> set[Outcome]:
+    """The words of one deployment that did nothing, looked at after each day."""
+    before = Day(seed, 600)
+    after = Day(seed + 50_000, days[-1])
+    found: set[Outcome] = set()
+    for n in days:
+        part = Day(0, 0)
+        part.n, part.costs, part.successes = n, after.costs[:n], after.successes[:n]
+        part.errors = round(after.errors * n / days[-1])
+        found.add(verdict(before, part).outcome)
+    return found
+
+
+def test_a_deployment_that_did_nothing_is_quiet_however_often_it_is_looked_at() -> None:
+    looks = [looked_at_daily(seed, range(60, 1260, 120)) for seed in range(120)]
+    loud = sum(bool(found & {Outcome.better, Outcome.worse}) for found in looks)
+    assert loud <= 6  # 5 % of 120
