@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from optimizer.errors import SettingsError
@@ -17,8 +17,11 @@ from optimizer.errors import SettingsError
 Follow = Literal["label", "latest", "pinned"]
 
 
+_HOURS_MAX = 10 * 366 * 24
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PromptSettings(_Section):
@@ -34,8 +37,8 @@ class ScheduleSettings(_Section):
 
 
 class BudgetSettings(_Section):
-    run_usd: float = Field(1.0, ge=0)
-    month_usd: float = Field(20.0, ge=0)
+    run_usd: float = Field(default=1.0, ge=0)
+    month_usd: float = Field(default=20.0, ge=0)
 
 
 class AgentSettings(_Section):
@@ -46,7 +49,7 @@ class AgentSettings(_Section):
     approvers: tuple[str, ...] = ()  # names of people; empty means nobody
     schedule: ScheduleSettings = ScheduleSettings()
     budget: BudgetSettings = BudgetSettings()
-    expires_hours: float = Field(72.0, gt=0)  # how long a session waits for its decision
+    expires_hours: float = Field(default=72.0, gt=0, le=_HOURS_MAX)  # how long a session waits for its decision
 
 
 class PersonSettings(_Section):
@@ -55,6 +58,19 @@ class PersonSettings(_Section):
     console: str | None = None  # the user's name on the machine
     timezone: str = "UTC"
     language: str = "en"
+
+    @property
+    def channels(self) -> dict[str, str | None]:
+        return {"slack": self.slack, "whatsapp": self.whatsapp, "console": self.console}
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The channel identities, as `channel:identity`."""
+        return frozenset(
+            identity if identity.startswith(f"{channel}:") else f"{channel}:{identity}"
+            for channel, identity in self.channels.items()
+            if identity
+        )
 
 
 class TracesSettings(_Section):
@@ -73,8 +89,11 @@ class FileSettings(_Section):
 class Environment(BaseSettings):
     """Secrets and addresses; the names are those of the environment variables."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
+    ratchet_config: Path | None = None  # the ratchet.toml, where it is not in the working folder
     ratchet_home: Path = Path(".ratchet")
     database_url: SecretStr | None = None
     supabase_url: str | None = None
@@ -114,43 +133,49 @@ class Settings(_Section):
         return self.file.agents.get(slug, AgentSettings())
 
     def identities(self, person: str) -> frozenset[str]:
-        """The channel identities of a person, as `channel:identity`."""
+        """The channel identities of a person; none of someone who is not under [people]."""
         known = self.file.people.get(person)
-        if known is None:
-            return frozenset()
-        named = {"slack": known.slack, "whatsapp": known.whatsapp, "console": known.console}
-        return frozenset(
-            identity if identity.startswith(f"{channel}:") else f"{channel}:{identity}"
-            for channel, identity in named.items()
-            if identity
-        )
+        return known.named if known else frozenset()
 
 
 def load_settings(folder: Path | None = None) -> Settings:
-    """Reads `ratchet.toml` (here, or the file that RATCHET_CONFIG names) and the environment."""
+    """Reads the environment, `.env`, and `ratchet.toml` (here, or the file that RATCHET_CONFIG names)."""
     folder = folder or Path.cwd()
-    named = os.environ.get("RATCHET_CONFIG")
-    path = Path(named) if named else folder / "ratchet.toml"
-    if named and not path.is_file():
-        raise SettingsError(f"RATCHET_CONFIG names {named!r}, which is not a file; correct it or take it out.")
-    file = parse_file(path) if path.is_file() else FileSettings()
+    environment = _read_environment(folder / ".env")
+    named = environment.ratchet_config
+    path = named or folder / "ratchet.toml"
+    if named is None and not path.exists():
+        return Settings(environment=environment)
+    if not path.is_file():
+        what = "RATCHET_CONFIG names" if named else "there is"
+        raise SettingsError(f"{what} {str(path)!r}, which is not a file; correct it or take it out.")
+    return Settings(file=parse_file(path), environment=environment, path=path)
+
+
+def _read_environment(dotenv: Path) -> Environment:
     try:
-        environment = Environment(_env_file=folder / ".env")  # pyright: ignore[reportCallIssue]
+        return Environment(_env_file=dotenv)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"The environment variable {name} is wrong: {first['msg']}.") from error
-    return Settings(file=file, environment=environment, path=path if path.is_file() else None)
+        raise SettingsError(f"The environment variable {name} is wrong: {_lower(first['msg'])}; correct it.") from error
+    except UnicodeDecodeError:
+        # The cause would show the bytes, and those may be a secret.
+        raise SettingsError(f"{str(dotenv)!r} is not UTF-8; save it as UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"{str(dotenv)!r} cannot be read ({error.strerror}); mend its rights.") from error
 
 
 def parse_file(path: Path) -> FileSettings:
     """Parses one `ratchet.toml`; every error names the place and, for a misspelt key, its nearest neighbour."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from error
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path.name} is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path.name} is not valid TOML: {_lower(str(error))}; correct it there.") from error
     except OSError as error:
-        raise SettingsError(f"{path.name} cannot be read: {error.strerror}; mend its rights or its path.") from error
+        raise SettingsError(f"{path.name} cannot be read ({error.strerror}); mend its rights or its path.") from error
     return parse_values(values, path.name)
 
 
@@ -158,28 +183,58 @@ def parse_values(values: Mapping[str, Any], name: str = "ratchet.toml") -> FileS
     try:
         file = FileSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise SettingsError(_sentence(first["type"], first["loc"], first["msg"], name)) from error
+        raise SettingsError(f"{name}: {_sentence(_first(error))}") from error
     _check_people(file, name)
     return file
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """What to tell of: a misspelt key before what is only missing or wrong because of it."""
+    found = error.errors(include_input=False)
+    return next((one for one in found if one["type"] == "extra_forbidden"), found[0])
 
 
 def _check_people(file: FileSettings, name: str) -> None:
     for slug, agent in file.agents.items():
         for person in agent.approvers:
-            if person not in file.people:
+            known = file.people.get(person)
+            if known is None:
                 raise SettingsError(
                     f"{name}: the approver {person!r} of agents.{slug} is not under [people]"
                     f"{_nearest(person, file.people)}; add [people.{person}] with a channel identity."
                 )
+            if not known.named:
+                raise SettingsError(
+                    f"{name}: the approver {person!r} of agents.{slug} has no channel identity, so nobody could answer "
+                    f"as {person!r}; give [people.{person}] one of {', '.join(known.channels)}."
+                )
 
 
-def _sentence(kind: str, place: tuple[int | str, ...], message: str, name: str) -> str:
+def _sentence(error: ErrorDetails) -> str:
+    """One sentence about one thing that is wrong. Values are not repeated: a secret may have got in here."""
+    place = error["loc"]
     where = ".".join(str(part) for part in place)
-    if kind == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         key = str(place[-1])
-        return f"{name}: the key {where!r} is not known{_nearest(key, _known_keys(place[:-1]))}; correct or remove it."
-    return f"{name}: the key {where!r} is wrong: {message[0].lower()}{message[1:]}."
+        return f"the key {where!r} is not known{_nearest(key, _known_keys(place[:-1]))}; correct or remove it."
+    if error["type"] == "missing":
+        return f"the key {where!r} is missing; add it."
+    if place[-1] == "registry" and error["type"] == "literal_error":
+        return f'the key {where!r} names a registry that this release does not have; write "local" or leave it out.'
+    return f"the key {where!r} is wrong: {_WRONG.get(error['type']) or _lower(error['msg'])}; correct it."
+
+
+_TABLE = "it should be a table, as in [agents.my-agent]"
+_WRONG = {
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "string_type": 'it should be text, as in "prod"',
+    "tuple_type": 'it should be a list, as in ["dana"]',
+}
+
+
+def _lower(message: str) -> str:
+    return f"{message[:1].lower()}{message[1:]}"
 
 
 def _nearest(word: str, known: Mapping[str, Any]) -> str:
@@ -190,7 +245,12 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
     """The keys that may stand at a place of the file."""
     sections: dict[str, dict[str, type[_Section]]] = {
-        "agents": {"": AgentSettings, "prompts": PromptSettings, "schedule": ScheduleSettings, "budget": BudgetSettings},
+        "agents": {
+            "": AgentSettings,
+            "prompts": PromptSettings,
+            "schedule": ScheduleSettings,
+            "budget": BudgetSettings,
+        },
         "people": {"": PersonSettings},
         "traces": {"": TracesSettings},
     }

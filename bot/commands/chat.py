@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import re
 
+from bot.cards.card import Card, Line, Note
+from bot.cards.words import safe
 from bot.channels.console import NAME, Console, open_console
 from bot.conversation.speaker import Speaker
 from bot.conversation.talk import Conversation
 from bot.identity import console_actor
 from optimizer.settings import load_settings
-from optimizer.wiring import open_ratchet
+from optimizer.wiring import Ratchet, open_ratchet
+
+_LINE_MAX = 500
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # a key of TOML that needs no quotes
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,16 +28,38 @@ def run(options: argparse.Namespace) -> int:
 async def _chat(agent: str) -> None:
     async with open_ratchet(load_settings()) as ratchet:
         conversation = Conversation(ratchet, console_speaker(agent))
-        await hold(conversation, open_console())
+        await hold(conversation, open_console(), _welcome(ratchet, agent))
+
+
+def _welcome(ratchet: Ratchet, agent: str) -> Card | None:
+    """What someone who may not decide writes into ratchet.toml to be the one who may."""
+    actor = console_actor()
+    if ratchet.people_of(agent).may_decide(actor):
+        return None
+    user = json.dumps(actor.removeprefix(f"{NAME}:"))
+    name = user.strip('"') if _BARE.fullmatch(user.strip('"')) else user
+    slug = agent if _BARE.fullmatch(agent) else json.dumps(agent)
+    file = ratchet.settings.path or "ratchet.toml"
+    return Card(
+        "",
+        (
+            Note(f"You are {safe(actor)}, who may look here but not decide. To be an approver, write in {file}:"),
+            Line(safe(f"[agents.{slug}]", _LINE_MAX)),
+            Line(safe(f"approvers = [{user}]", _LINE_MAX)),
+            Line(safe(f"[people.{name}]", _LINE_MAX)),
+            Line(safe(f"console = {user}", _LINE_MAX)),
+        ),
+    )
 
 
 def console_speaker(agent: str) -> Speaker:
     return Speaker(agent, NAME, "terminal", console_actor())
 
 
-async def hold(conversation: Conversation, console: Console) -> None:
+async def hold(conversation: Conversation, console: Console, welcome: Card | None = None) -> None:
     """Talks until the person leaves."""
-    for card in await conversation.open():
+    first = await conversation.open()
+    for card in (welcome, *first) if welcome else first:
         await console.send(card)
     while (reply := await console.read()) is not None:
         for card in await conversation.say(reply):

@@ -4,49 +4,78 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
+from collections.abc import Iterator
 
+from bot.cards.words import safe
 from optimizer.errors import RatchetError
-from optimizer.settings import Settings, load_settings
+from optimizer.settings import AgentSettings, Settings, load_settings
 from optimizer.wiring import Ratchet, open_ratchet
+
+# What may be configured already, for the parts that come later.
+_READ = ("ratchet_config", "ratchet_home", "database_url")
+_AGENT_KEYS_LATER = ("schedule", "budget")
+_LATER = "accepted, but not used by this release"
+_LINE_MAX = 500
+_LOGIN = re.compile(r"//[^/@\s]*@")
 
 
 def run(options: argparse.Namespace) -> int:
     settings = load_settings()
     if not options.verify_audit:
         for line in describe(settings):
-            print(line)
+            print(safe(line, _LINE_MAX))
     return asyncio.run(_look(settings, options.verify_audit))
 
 
-def describe(settings: Settings) -> list[str]:
+def describe(settings: Settings) -> Iterator[str]:
     """The effective settings, secrets masked."""
-    lines = [f"ratchet.toml: {settings.path or 'none (defaults)'}", f"home: {settings.home}"]
+    yield f"ratchet.toml: {settings.path or 'none (defaults)'}"
+    yield f"home: {settings.home.absolute()}"
     for name, value in settings.environment:
-        if name != "ratchet_home" and value:
-            lines.append(f"{name.upper()}: {'set (hidden)' if hasattr(value, 'get_secret_value') else value}")
+        if value and name not in ("ratchet_config", "ratchet_home"):
+            shown = "set (hidden)" if hasattr(value, "get_secret_value") else _LOGIN.sub("//***@", str(value))
+            yield f"{name.upper()}: {shown}{'' if name in _READ else f'; {_LATER}'}"
     for slug, agent in settings.file.agents.items():
-        approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
-        lines.append(f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}")
+        yield from _agent(slug, agent)
     if not settings.file.agents:
-        lines.append("agents: none in ratchet.toml; nobody is an approver yet")
-    return lines
+        yield "agents: none in ratchet.toml; nobody is an approver yet"
+    for person, known in settings.file.people.items():
+        yield f"person {person}: {', '.join(sorted(known.named)) or 'no channel identity'}"
+    if settings.file.traces is not None:
+        yield f"[traces]: {_LATER}; load traces with `ratchet import`"
+
+
+def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
+    approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
+    yield f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}"
+    for name, prompt in agent.prompts.items():
+        loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
+        includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())
+        yield f"prompt {name} of {slug}: loaded {loaded.get(prompt.follow, 'at a pinned version')}{includes}"
+    later = [key for key in _AGENT_KEYS_LATER if key in agent.model_fields_set]
+    if later:
+        yield f"agents.{slug}: {' and '.join(later)}: {_LATER}"
 
 
 async def _look(settings: Settings, verify_audit: bool) -> int:
+    where = "DATABASE_URL" if settings.environment.database_url else "embedded"
     try:
         async with open_ratchet(settings) as ratchet:
             agents = await ratchet.agents.list()
             if verify_audit:
                 return await _verify(ratchet, [agent.agent for agent in agents])
-            print("database: reachable, schema up to date")
+            print(f"database ({where}): reachable, schema up to date")
             for agent in agents:
                 prompts = ", ".join(sorted(ratchet.prompts.refs(agent))) or "none registered"
-                print(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}")
+                print(safe(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}", _LINE_MAX))
+            for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
+                print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`"))
             return 0
     except RatchetError as error:
-        print(f"database: {error}", file=sys.stderr)
-        return 1
+        print(f"database ({where}): {error}", file=sys.stderr)
+        return error.exit_code
 
 
 async def _verify(ratchet: Ratchet, agents: list[str]) -> int:
@@ -59,10 +88,10 @@ async def _verify(ratchet: Ratchet, agents: list[str]) -> int:
         )
         report = await ratchet.audit.verify(agent, anchors)
         if report.problem is None:
-            print(f"audit of {agent}: {report.rows} rows, unbroken, head {report.head[:12]}")
+            print(safe(f"audit of {agent}: {report.rows} rows, unbroken, head {report.head[:12]}"))
         else:
             broken += 1
-            print(f"audit of {agent}: BROKEN: {report.problem}", file=sys.stderr)
+            print(safe(f"audit of {agent}: BROKEN: {report.problem}", _LINE_MAX), file=sys.stderr)
     if not agents:
         print("audit: no agents yet")
     return 1 if broken else 0

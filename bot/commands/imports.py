@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import stat
 import sys
 from contextlib import aclosing
 from pathlib import Path
 
-from bot.channels.console import open_console
+from bot.commands.progress import progress
 from optimizer.errors import InputError, UsageError
 from optimizer.observe.declare import read_tools
 from optimizer.observe.ingest import ImportReport, import_file
@@ -22,20 +24,37 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("Nothing to import; give trace files, --prompt NAME=FILE or --tools FILE.")
     if (options.prompt or options.tools) and not options.agent:
         raise UsageError("--prompt and --tools belong to an agent; name it with --agent SLUG.")
-    texts = dict(_prompt(given) for given in options.prompt)
+    texts = _prompts(options.prompt)
     tools = read_tools(Path(options.tools)) if options.tools else None
     paths = [Path(name) for name in options.files]
     for path in paths:
-        if not path.is_file():
-            raise InputError(f"{str(path)!r} is not a file; name files of trace lines (JSON lines, plain or gzip).")
+        _check(path)
     return asyncio.run(_import(options.agent, paths, texts, tools))
 
 
-def _prompt(given: str) -> tuple[str, str]:
-    name, equals, file = given.partition("=")
-    if not (name and equals and file):
-        raise UsageError(f"--prompt {given!r} does not say which file; write it as --prompt NAME=FILE.")
-    return name, read_prompt(name, Path(file))
+def _check(path: Path) -> None:
+    """Before anything is written: a misspelt name among many must not leave half of them imported."""
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+        if regular:
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"Cannot read {str(path)!r} ({reason}); give the path of a file of traces.") from error
+    if not regular:
+        raise InputError(f"{str(path)!r} is not a file; name files of trace lines (JSON lines, plain or gzip).")
+
+
+def _prompts(given: list[str]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for pair in given:
+        name, equals, file = pair.partition("=")
+        if not (name and equals and file):
+            raise UsageError(f"--prompt {pair!r} does not say which file; write it as --prompt NAME=FILE.")
+        if name in texts:
+            raise UsageError(f"--prompt {name!r} is given twice; name each prompt once.")
+        texts[name] = read_prompt(name, Path(file))
+    return texts
 
 
 async def _import(agent: str | None, paths: list[Path], texts: dict[str, str], tools: tuple[object, ...] | None) -> int:
@@ -45,13 +64,29 @@ async def _import(agent: str | None, paths: list[Path], texts: dict[str, str], t
             await _declare(ratchet, agent, texts, tools)
         complete = True
         for path in paths:
-            report = await _load(ratchet, path, agent)
+            try:
+                report = await _load(ratchet, path, agent)
+            except InputError as error:
+                # The other files can still be used.
+                print(f"ratchet: {error}", file=sys.stderr)
+                complete = False
+                continue
             _tell(path, report)
             complete = complete and not report.refused_count and not report.truncated
     return 0 if complete else 1
 
 
 async def _declare(ratchet: Ratchet, agent: str, texts: dict[str, str], tools: tuple[object, ...] | None) -> None:
+    # Prompts first: they can be refused, and then nothing has changed.
+    prompts = await register_prompts(
+        texts,
+        agent,
+        ratchet.prompts.configured(agent),
+        ratchet.registry_of(agent),
+        ratchet.agents,
+        ratchet.audit,
+        ratchet.clock,
+    )
     section = ratchet.settings.file.agents.get(agent)
     await ratchet.agents.register(
         agent,
@@ -62,19 +97,15 @@ async def _declare(ratchet: Ratchet, agent: str, texts: dict[str, str], tools: t
     )
     if tools is not None:
         print(f"{agent}: {len(tools)} tools declared.")
-    configured = ratchet.prompts.configured(agent)
-    for prompt in await register_prompts(
-        texts, agent, configured, ratchet.registry_of(agent), ratchet.agents, ratchet.audit, ratchet.clock
-    ):
-        print(
-            f"{agent}: prompt {prompt.name} is version {prompt.version}{' (new)' if prompt.is_new else ', as before'}."
-        )
+    for prompt in prompts:
+        state = "new" if prompt.is_new else "as before"
+        print(f"{agent}: prompt {prompt.name} is version {prompt.version} ({state}).")
 
 
 async def _load(ratchet: Ratchet, path: Path, agent: str | None) -> ImportReport:
     report = ImportReport()
     async with (
-        open_console().progress(f"Importing {path.name}", path.stat().st_size) as step,
+        progress(f"Importing {path.name}", await asyncio.to_thread(os.path.getsize, path)) as step,
         aclosing(import_file(path, ratchet.traces, ratchet.clock, agent=agent)) as reports,
     ):
         read = 0

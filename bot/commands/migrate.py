@@ -18,7 +18,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     settings = load_settings()
     if options.sql:
-        print(migrate.as_script(asyncio.run(_missing(settings))), end="")
+        missing = asyncio.run(_missing(settings))
+        print(migrate.as_script(missing) if missing else "-- Nothing is missing.\n", end="")
         return 0
     url = settings.environment.database_url
     applied = migrate.apply(url.get_secret_value()) if url else asyncio.run(_embedded(settings))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from bot.cards.layout import as_text
 from bot.cards.session import quiet_card, session_card
 from bot.cards.words import Reader
+from bot.commands.progress import progress
 from bot.identity import console_actor
 from optimizer.errors import UsageError
 from optimizer.records.report import RunReport
@@ -30,21 +34,30 @@ def run(options: argparse.Namespace) -> int:
         return 0
     reader = Reader(now, console_actor())
     if report.items:
-        print(as_text(session_card(_session(report, environment, now), reader)))
+        card = session_card(_session(report, environment, now), reader)
     else:
-        print(as_text(quiet_card(report, environment, reader)))
+        card = quiet_card(report, environment, reader)
+    # Nobody listens here: the replies belong to the conversation.
+    print(as_text(replace(card, choices=())))
     if report.status == "pending":
-        print(f"\nDecide with: ratchet chat --agent {report.agent}")
+        print(f"\nTalk about it and decide: ratchet chat --agent {shlex.quote(report.agent)}")
+    elif report.status == "dry_run":
+        print("\nDry run: nothing was written, so there is nothing to answer.")
     return 0
 
 
 async def _optimize(options: argparse.Namespace) -> tuple[RunReport, str, datetime]:
-    async with open_ratchet(load_settings()) as ratchet:
+    settings = load_settings()
+    window_of(options, datetime.now(UTC))  # wrong usage is told before a database is opened
+    async with open_ratchet(settings) as ratchet:
         now = ratchet.clock.now()
         window, exact = window_of(options, now)
-        report = await ratchet.runs.optimize(
-            options.agent, window, exact=exact, slot=options.slot, dry_run=options.dry_run
-        )
+        async with AsyncExitStack() as stack:
+            if not options.json:
+                await stack.enter_async_context(progress(f"Reading the traces of {options.agent}"))
+            report = await ratchet.runs.optimize(
+                options.agent, window, exact=exact, slot=options.slot, dry_run=options.dry_run
+            )
         return report, (await ratchet.agents.get(options.agent)).environment, now
 
 
@@ -76,18 +89,18 @@ def _session(report: RunReport, environment: str, now: datetime) -> Session:
 
 def window_of(options: argparse.Namespace, now: datetime) -> tuple[Window, bool]:
     """The window that the options name, and whether its times are exact."""
-    if options.since or options.until:
+    if options.since is not None or options.until is not None:
         if options.window is not None:
             raise UsageError("Give either --window or --since with --until, not both.")
-        if not (options.since and options.until):
+        if options.since is None or options.until is None:
             raise UsageError("--since and --until belong together; give both, or --window.")
         since, until = parse_time("--since", options.since), parse_time("--until", options.until)
         if since >= until:
-            raise UsageError(f"--until {options.until} is not after --since {options.since}; swap them.")
+            raise UsageError(f"--until {options.until!r} is not after --since {options.since!r}; swap them.")
         return Window(since=since, until=until), True
     hours = 24.0 if options.window is None else options.window
     if not 0 < hours <= _HOURS_MAX:
-        raise UsageError(f"--window {hours:g} is not between 0 and {_HOURS_MAX} hours; the usual day is 24.")
+        raise UsageError(f"--window {hours:g} is not between 0 and {_HOURS_MAX} hours; a day is 24.")
     return Window(since=now - timedelta(hours=hours), until=now), False
 
 
@@ -95,6 +108,6 @@ def parse_time(option: str, text: str) -> datetime:
     """An ISO 8601 time; without an offset it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{option} {text!r} is not a time; write it as 2026-02-25T06:00:00Z.") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import date, timedelta
@@ -92,8 +95,10 @@ class _Demo:
             return
         await self._second_day()
         await self._talk(until_live=False)
+        command = "ratchet" if shutil.which("ratchet") else str(Path(sys.executable).with_name("ratchet"))
         await self._say(
-            Note(f"To look around: RATCHET_HOME={self._home} ratchet chat --agent {AGENT}"),
+            Note("To look around in what the demo left:"),
+            Line(f"RATCHET_HOME={shlex.quote(str(self._home))} {shlex.quote(command)} chat --agent {AGENT}"),
         )
 
     async def _first_day(self) -> None:

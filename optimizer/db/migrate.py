@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
 from optimizer.db.port import Database
 from optimizer.errors import DatabaseError, DatabaseUnavailable, FunctionMissing, SchemaTooOld, UsageError
 
@@ -56,15 +57,17 @@ async def require_current(database: Database) -> None:
     behind = await missing(database)
     if behind:
         raise SchemaTooOld(
-            f"The database schema is {len(behind)} migration(s) behind (next: {behind[0].path.name}); run `ratchet migrate`."
+            f"The database schema is {len(behind)} migration(s) behind (next: {behind[0].path.name}); "
+            "run `ratchet migrate`."
         )
 
 
 def apply(dsn: str) -> tuple[Migration, ...]:
     """Applies what is missing, each file in its own transaction, and returns it. Several callers at once are safe."""
+    where = name_of(dsn)
     done: list[Migration] = []
     try:
-        with psycopg.connect(dsn, autocommit=True, prepare_threshold=None, connect_timeout=10) as connection:
+        with _connect(dsn, where) as connection:
             for migration in all_migrations():
                 with connection.transaction():
                     connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
@@ -74,22 +77,29 @@ def apply(dsn: str) -> tuple[Migration, ...]:
                         continue
                     connection.execute(migration.sql.encode())
                     done.append(migration)
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(
-            "The database did not answer; check DATABASE_URL and that the server runs, then run `ratchet migrate` again."
-        ) from error
     except psycopg.Error as error:
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            raise DatabaseUnavailable(
+                f"The database {where} went away during a migration, which was undone; run `ratchet migrate` again."
+            ) from error
         reason = (error.diag.message_primary or str(error)).splitlines()[0]
         raise DatabaseError(
-            f"A migration failed and was undone: {reason}. Mend that, then run `ratchet migrate` again."
+            f"A migration failed and was undone ({reason}); mend that, then run `ratchet migrate` again."
         ) from error
     return tuple(done)
+
+
+def _connect(dsn: str, where: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(dsn, autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_TIMEOUT_SECONDS)
+    except psycopg.OperationalError as error:
+        raise refused(where, error) from error
 
 
 def start_over(dsn: str) -> None:
     """Drops the database that `dsn` names, whoever is connected to it, and makes it anew, migrated: for the demo."""
     name = conninfo_to_dict(dsn)["dbname"]
-    with psycopg.connect(make_conninfo(dsn, dbname="postgres"), autocommit=True, connect_timeout=10) as connection:
+    with _connect(make_conninfo(dsn, dbname="postgres"), "postgres") as connection:
         database = sql.Identifier(str(name))
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(database))
         connection.execute(sql.SQL("create database {}").format(database))

@@ -10,14 +10,21 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from optimizer.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable, FunctionMissing, UsageError
+from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
+from optimizer.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable, FunctionMissing
 from optimizer.records.base import canonical_json
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OPEN_TIMEOUT_SECONDS = 15
+# A transaction-mode pooler keeps no prepared statements; autocommit makes one call one transaction.
+_CONNECTION: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": None,
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+}
 
 
 class PostgresDatabase:
@@ -33,13 +40,8 @@ class PostgresDatabase:
         revive: Callable[[], None] | None = None,
     ) -> None:
         """`revive` is called (in a thread) when the server is gone: the embedded one can be started again."""
-        try:
-            parts = conninfo_to_dict(dsn)
-        except psycopg.Error as error:
-            raise UsageError(
-                "DATABASE_URL is not a PostgreSQL address; write it as postgresql://user:password@host:5432/database."
-            ) from error
-        self._where = f"{parts.get('dbname') or parts.get('user') or 'postgres'!s} at {parts.get('host') or 'localhost'!s}"
+        self._where = name_of(dsn)
+        self._dsn = dsn
         self._call_timeout_seconds = call_timeout_seconds
         self._revive = revive
         self._pool = AsyncConnectionPool(
@@ -49,19 +51,19 @@ class PostgresDatabase:
             max_waiting=waiting_max,
             timeout=30,
             reconnect_timeout=20,
-            # A transaction-mode pooler keeps no prepared statements; autocommit makes one call one transaction.
-            kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": 10},
+            kwargs=_CONNECTION,
             open=False,
         )
 
     async def open(self) -> None:
+        """Raises `DatabaseUnavailable` with the server's own reason, which a pool would only write to a log."""
         try:
-            await self._pool.open(wait=True, timeout=15)
-        except PoolTimeout as error:
+            async with asyncio.timeout(_OPEN_TIMEOUT_SECONDS):
+                await (await psycopg.AsyncConnection.connect(self._dsn, **_CONNECTION)).close()
+                await self._pool.open(wait=True, timeout=_OPEN_TIMEOUT_SECONDS)
+        except (psycopg.OperationalError, PoolTimeout, TimeoutError) as error:
             await self._pool.close()
-            raise DatabaseUnavailable(
-                f"The database {self._where} did not answer within 15 s; check DATABASE_URL and that the server runs."
-            ) from error
+            raise refused(self._where, error) from error
 
     async def close(self) -> None:
         await self._pool.close()
@@ -88,12 +90,11 @@ class PostgresDatabase:
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             await self._recover()
             raise DatabaseUnavailable(
-                f"The database {self._where} went away during {function!r}; it may or may not have taken effect. Try again."
+                f"The database {self._where} went away during {function!r}; it may or may not have taken effect, "
+                "so try again."
             ) from error
         except psycopg.Error as error:
-            raise DatabaseError(
-                f"The call {function!r} failed in the database: {_first_line(error)}"
-            ) from error
+            raise DatabaseError(f"The call {function!r} failed in the database: {_first_line(error)}") from error
         return row[0] if row else None
 
     async def _recover(self) -> None:
@@ -109,9 +110,7 @@ def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
         if not _NAME.fullmatch(name):
             raise DatabaseError(f"{name!r} is not a name of a function or argument.")
     pairs = [sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name)) for name in names]
-    return sql.SQL("select public.{}({})").format(
-        sql.Identifier(f"ratchet_{function}"), sql.SQL(", ").join(pairs)
-    )
+    return sql.SQL("select public.{}({})").format(sql.Identifier(f"ratchet_{function}"), sql.SQL(", ").join(pairs))
 
 
 def _adapt(value: Any) -> Any:

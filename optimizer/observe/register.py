@@ -35,9 +35,7 @@ def read_prompt(name: str, path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"{where} cannot be read ({error.strerror}); give it as --prompt {name}=FILE."
-        ) from error
+        raise InputError(f"{where} cannot be read ({error.strerror}); give it as --prompt {name}=FILE.") from error
     if len(raw) > PROMPT_BYTES_MAX:
         raise InputError(f"{where} is larger than 1 MB; give the text of the prompt alone.")
     try:
@@ -63,12 +61,14 @@ async def register_prompts(
     """Publishes what is new and moves the labels. Given again, nothing changes.
 
     Includes are those of `configured` (ratchet.toml), else each `{{NAME}}` that is the name of another prompt.
-    Raises `InputError` when a text lacks a placeholder that it must have.
+    Raises `InputError` when a text lacks a placeholder that it must have, or includes a prompt that nobody knows;
+    nothing is written then.
     """
     known = await agents.find(agent)
     names = {*texts, *(known.prompts if known else ())}
     refs = {name: configured.get(name) or _ref(name, text, names) for name, text in texts.items()}
     for name, text in texts.items():
+        _require_included(name, refs[name], names)
         _require_placeholders(name, text, refs[name])
     done: list[Registered] = []
     for name, text in texts.items():
@@ -87,12 +87,22 @@ def _bare(placeholder: str) -> str:
     return placeholder.strip("{} ")
 
 
+def _require_included(name: str, ref: PromptRef, names: set[str]) -> None:
+    for holder, other in ref.includes.items():
+        if other not in names:
+            raise InputError(
+                f"The prompt {name!r} includes {other!r} as {holder}, says ratchet.toml, but there is no such prompt; "
+                f"correct ratchet.toml, or give that one too with --prompt {other}=FILE."
+            )
+
+
 def _require_placeholders(name: str, text: str, ref: PromptRef) -> None:
     for needed in (*ref.includes, *ref.required):
         if not has_placeholder(text, needed):
             written = needed if "{" in needed else f"{{{{{needed}}}}}"
             raise InputError(
-                f"The prompt {name!r} has no {written}, which ratchet.toml says it has; add it, or correct ratchet.toml."
+                f"The prompt {name!r} has no {written}, which ratchet.toml says it has; add it, or correct "
+                "ratchet.toml."
             )
 
 
@@ -115,8 +125,6 @@ async def _publish(
     )
     await registry.move_label(name, label, version.version, expected=held.version if held else None)
     at = clock.now()
-    body = audit_body(
-        "prompt_imported", at=iso(at), prompt=name, version=version.version, label=label, sha256=sha256
-    )
+    body = audit_body("prompt_imported", at=iso(at), prompt=name, version=version.version, label=label, sha256=sha256)
     await audit.write(agent, body, at)
     return Registered(name, version.version, is_new=True)
