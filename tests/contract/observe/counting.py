@@ -40,10 +40,16 @@ class Counts:
         self.values: dict[Key, list[tuple[float, float, bool]]] = defaultdict(list)
 
     def add(
-        self, name: str, value: float, *, peak: float | None = None, counted: bool = True, **labels: str
+        self,
+        name: str,
+        value: float,
+        labels: dict[str, str] | None = None,
+        *,
+        peak: float | None = None,
+        counted: bool = True,
     ) -> None:
         row = (value, value if peak is None else peak, counted)
-        self.values[name, tuple(sorted(labels.items()))].append(row)
+        self.values[name, tuple(sorted((labels or {}).items()))].append(row)
 
     def rows(self) -> dict[Key, tuple[int, float, float, float]]:
         """n, total, total of squares, largest."""
@@ -91,40 +97,38 @@ def _count_whole(
     escalation: Sequence[str],
     labels: dict[str, str],
 ) -> None:
-    counts.add("sessions", 1, **labels)
+    counts.add("sessions", 1, labels)
     if outcomes:
-        counts.add("success", float(outcomes[-1]), **labels)
+        counts.add("success", float(outcomes[-1]), labels)
     for name in ("cost_usd", "tokens_in", "tokens_out"):
         carried = [event[name] for event in events if name in event]
         if carried:
-            counts.add(name, math.fsum(carried), **labels)
+            counts.add(name, math.fsum(carried), labels)
     cost = math.fsum(event.get("cost_usd", 0) for event in events)
     if cost > 0:
-        counts.add("cost_usd_log", math.log(cost), **labels)
-    counts.add(
-        "steps", sum(event["type"] in ("tool_call", "assistant_message") for event in events), **labels
-    )
-    counts.add("user_messages", sum(event["type"] == "user_message" for event in events), **labels)
+        counts.add("cost_usd_log", math.log(cost), labels)
+    counts.add("steps", sum(event["type"] in ("tool_call", "assistant_message") for event in events), labels)
+    counts.add("user_messages", sum(event["type"] == "user_message" for event in events), labels)
     failed = sum(event["type"] == "tool_result" and not event["ok"] for event in events)
     if calls:
-        counts.add("tool.calls", len(calls), **labels)
+        counts.add("tool.calls", len(calls), labels)
     if failed:
-        counts.add("tool.errors", failed, **labels)
+        counts.add("tool.errors", failed, labels)
     if any(fnmatchcase(call["name"], pattern) for call in calls for pattern in escalation):
-        counts.add("escalations", 1, **labels)
+        counts.add("escalations", 1, labels)
 
 
 def _count_tools(counts: Counts, events: list[Line], calls: list[Line]) -> None:
     for tool in {call["name"] for call in calls}:
         own = [event for event in events if event.get("name") == tool]
         results = [event for event in own if event["type"] == "tool_result"]
-        counts.add("tool.calls", sum(event["type"] == "tool_call" for event in own), tool=tool)
+        counts.add("tool.calls", sum(event["type"] == "tool_call" for event in own), {"tool": tool})
         if failed := sum(not event["ok"] for event in results):
-            counts.add("tool.errors", failed, tool=tool)
+            counts.add("tool.errors", failed, {"tool": tool})
         if own[-1]["type"] == "tool_result" and not own[-1]["ok"]:
-            counts.add("tool.abandoned", 1, tool=tool)
+            counts.add("tool.abandoned", 1, {"tool": tool})
         for result in results:
-            counts.add("tool.latency_ms", result["latency_ms"], tool=tool)
+            counts.add("tool.latency_ms", result["latency_ms"], {"tool": tool})
 
 
 def _count_repeats(counts: Counts, session: list[Line], calls: list[Line]) -> None:
@@ -147,8 +151,8 @@ def _count_repeats(counts: Counts, session: list[Line], calls: list[Line]) -> No
         failing = [n for call, n in loops.items() if call[0] == tool and failures[call] >= 2]
         repeated = sum(n - 1 for (name, _), n in times.items() if name == tool)
         if looped:
-            counts.add("loop", sum(n - 1 for n in looped), peak=max(looped), tool=tool)
+            counts.add("loop", sum(n - 1 for n in looped), {"tool": tool}, peak=max(looped))
         if failing:
-            counts.add("error_loop", sum(n - 1 for n in failing), peak=max(failing), tool=tool)
+            counts.add("error_loop", sum(n - 1 for n in failing), {"tool": tool}, peak=max(failing))
         if repeated:
-            counts.add("redundant_calls", repeated, tool=tool)
+            counts.add("redundant_calls", repeated, {"tool": tool})

@@ -34,9 +34,7 @@ def line(session_id: str, started_at: str, tool: str, **fields: Any) -> dict[str
 
 async def test_what_is_not_given_stays_and_the_revision_counts_changes(database: PostgresDatabase) -> None:
     agents = AgentStore(database)
-    first = await agents.register(
-        "a", at=NOW, tools=["search"], prompts={"master": PromptRef(follow="latest")}
-    )
+    first = await agents.register("a", at=NOW, tools=["search"], prompts={"master": PromptRef(follow="latest")})
     assert first.revision == 2
     assert first.escalation_tools == ("transfer_to_human*",)
     again = await agents.register("a", at=NOW, environment="staging", tools=["search"])

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -177,3 +178,44 @@ async def test_a_trace_in_between_joins_two_agent_sessions(database: PostgresDat
     assert (await store.read()).get("sessions").n == 2
     await store.put(lines[2:])
     assert (await store.read()).get("sessions").n == 1
+
+
+async def test_a_long_trace_keeps_its_agent_session_open_past_a_short_one(database: PostgresDatabase) -> None:
+    lines = [_short_line(0), _short_line(1), _short_line(2)]
+    for line, hours in zip(lines, (0, 1, 21), strict=True):
+        line |= {"session_id": "one", "started_at": (DAY + timedelta(hours=hours)).isoformat()}
+    lines[0]["events"] = [{"type": "user_message", "t_ms": 20 * 3600 * 1000, "text": "still there?"}]
+    assert (await folded_at_once(database, lines)).get("sessions").n == 1
+
+
+@pytest.mark.parametrize("moved", [{"session_id": "two"}, {"started_at": (DAY + timedelta(hours=3)).isoformat()}])
+async def test_a_trace_that_grows_elsewhere_leaves_nothing_behind(
+    database: PostgresDatabase, moved: dict[str, str]
+) -> None:
+    store = Store(database)
+    lines = [_short_line(0), _short_line(1)]
+    for line, hours in zip(lines, (0, 1), strict=True):
+        line |= {"session_id": "one", "started_at": (DAY + timedelta(hours=hours)).isoformat()}
+    await store.put(lines)
+    await store.read()
+    grown = [_grown({**lines[0], **moved}), lines[1]]
+    assert (await store.put(grown)).grown == 1
+    assert await store.read() == await folded_at_once(database, grown)
+
+
+async def test_an_hour_that_changes_while_it_is_folded_is_folded_again(database: PostgresDatabase, dsn: str) -> None:
+    store = Store(database)
+    line = _short_line(0)
+    await store.put([line])
+    async with await psycopg.AsyncConnection.connect(dsn) as folder:
+        await folder.execute("select public.ratchet_rollups_fold(%s, 10)", [store.agent])
+        putting = asyncio.create_task(store.put([_grown(line)]))
+        waits = "select exists (select from pg_locks where not granted)"
+        for _ in range(1000):
+            if putting.done() or await (await folder.execute(waits)).fetchone() == (True,):
+                break
+            await asyncio.sleep(0.01)
+    # The folder has committed what it saw before the trace grew.
+    await putting
+    assert await store.rollups.queued(store.agent, ALL_TIME) == 1
+    assert (await store.read()).get("tool.errors").total == 1

@@ -21,7 +21,7 @@ from optimizer.stores.traces import TraceStore
 NOW = datetime(2026, 2, 27, 6, tzinfo=UTC)
 
 
-def line(session_id: str = "s1", **fields: Any) -> dict[str, Any]:
+def line(session_id: Any = "s1", **fields: Any) -> dict[str, Any]:
     call = {"type": "tool_call", "t_ms": 5, "name": "search", "args": {"q": "x"}, "call_id": "a"}
     result = {"type": "tool_result", "t_ms": 9, "call_id": "a", "ok": True, "text": "found"}
     given = {"session_id": session_id, "started_at": "2026-02-26T06:00:00Z", "events": [call, result]}
@@ -67,22 +67,16 @@ async def test_a_late_outcome_rates_a_known_trace_once(store: TraceStore, tmp_pa
     assert (await take_in(store, rated)).known == 1
 
 
-async def test_the_given_agent_wins_and_a_line_without_any_is_refused(
-    store: TraceStore, tmp_path: Path
-) -> None:
+async def test_the_given_agent_wins_and_a_line_without_any_is_refused(store: TraceStore, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [line("s1", agent="one"), line("s2", agent="two"), line("s3")])
     report = await take_in(store, path, agent=None)
     assert report.agents == ("one", "two")
-    assert [str(refused) for refused in report.refused] == [
-        "line 3: agent is missing; name the agent with --agent"
-    ]
+    assert [str(refused) for refused in report.refused] == ["line 3: agent is missing; name the agent with --agent"]
     assert (await take_in(store, path)).agents == ("blog-writer",)
 
 
 REFUSED = {
-    "events[0].t_ms is 'abc', not a whole number of milliseconds": line(
-        events=[{"type": "error", "t_ms": "abc"}]
-    ),
+    "events[0].t_ms is 'abc', not a whole number of milliseconds": line(events=[{"type": "error", "t_ms": "abc"}]),
     "events[1].type is 'tool_cal', not one of": line(
         events=[{"type": "error", "t_ms": 1}, {"type": "tool_cal", "t_ms": 2}]
     ),
@@ -106,9 +100,7 @@ REFUSED = {
     "started_at is 'yesterday', not a time; write it as": line(started_at="yesterday"),
     "started_at is 1772000000, not a time; write it as": line(started_at=1772000000),
     "started_at is 1970-01-01T00:00:00Z, before the year 2000": line(started_at="1970-01-01"),
-    "started_at is 2026-02-28T07:00:00Z, more than 24 hours in the future": line(
-        started_at="2026-02-28T07:00:00Z"
-    ),
+    "started_at is 2026-02-28T07:00:00Z, more than 24 hours in the future": line(started_at="2026-02-28T07:00:00Z"),
     "outcome.success is 'perhaps', not true or false": line(outcome={"success": "perhaps"}),
     "prompts is 'master', not an object of prompt names": line(prompts="master"),
     "it is not JSON: Expecting ',' delimiter at character": json.dumps(line()).encode()[:-2] + b"!",
@@ -132,9 +124,7 @@ async def test_a_bad_line_is_refused_with_its_reason_and_the_others_are_kept(
 
 
 @pytest.mark.parametrize("opened", [open, gzip.open])
-async def test_a_line_of_50_mb_is_refused_without_the_rest(
-    store: TraceStore, tmp_path: Path, opened: Any
-) -> None:
+async def test_a_line_of_50_mb_is_refused_without_the_rest(store: TraceStore, tmp_path: Path, opened: Any) -> None:
     path = tmp_path / "a.jsonl"
     with opened(path, "wb") as file:
         file.write(json.dumps(line("before")).encode() + b'\n{"session_id": "')
@@ -146,9 +136,7 @@ async def test_a_line_of_50_mb_is_refused_without_the_rest(
     assert str(report.refused[0]) == f"line 2: it is longer than {LINE_BYTES_MAX // 1024**2} MB"
 
 
-async def test_only_the_first_refusals_are_kept_and_all_are_counted(
-    store: TraceStore, tmp_path: Path
-) -> None:
+async def test_only_the_first_refusals_are_kept_and_all_are_counted(store: TraceStore, tmp_path: Path) -> None:
     report = await take_in(store, write(tmp_path / "a.jsonl", [b"{"] * 700 + [line()]))
     assert (report.new, report.refused_count, len(report.refused)) == (1, 700, 20)
 
@@ -198,9 +186,7 @@ async def test_a_damaged_gzip_file_keeps_what_was_whole(store: TraceStore, tmp_p
     assert "is damaged" in report.truncated
 
 
-async def test_blank_lines_a_byte_order_mark_and_no_lines_at_all_are_fine(
-    store: TraceStore, tmp_path: Path
-) -> None:
+async def test_blank_lines_a_byte_order_mark_and_no_lines_at_all_are_fine(store: TraceStore, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [b"\xef\xbb\xbf" + json.dumps(line()).encode(), b"", b"  "])
     assert (await take_in(store, path)).new == 1
     empty = tmp_path / "empty.jsonl"
