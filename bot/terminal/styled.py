@@ -33,9 +33,9 @@ _STYLES: dict[Style, str] = {
 class StyledScreen:
     """Text is never read as markup: what a title says cannot colour the screen."""
 
-    def __init__(self) -> None:
+    def __init__(self, rich: Rich | None = None) -> None:
         # Without a file of its own it follows sys.stdout, which the prompt replaces to print above itself.
-        self._rich = Rich(highlight=False, markup=False, emoji=False)
+        self._rich = rich or Rich(highlight=False, markup=False, emoji=False)
 
     def show(self, card: Card) -> None:
         width = min(self._rich.width, _WIDTH_MAX)
