@@ -491,3 +491,15 @@ async def test_seen_in_traffic_then_rolled_back(office: Office) -> None:
     assert await office.take_back(deployment)
     await office.worker().work()
     assert states(await office.deployments.batch(deployment.batch_id)) == {"system": DeploymentState.rolled_back}
+
+
+async def test_a_step_on_what_someone_else_changed_is_refused(office: Office) -> None:
+    (deployment,) = await office.deployed([make_item(1)])
+    assert await office.take_back(deployment)
+    (claimed,) = await office.deployments.claim(None, "worker-1", 20)
+    at = office.clock.now()
+    step = office.deployments.step
+    assert await step(deployment, "worker-1", "roll_back", "before", at=at) == "conflict"
+    assert await step(claimed, "worker-2", "roll_back", "before", at=at) == "lease"
+    assert await step(claimed, "worker-1", "roll_back", "before", at=at, to=DeploymentState.planned) == "conflict"
+    assert await step(claimed, "worker-1", "roll_back", "before", at=at) is None
