@@ -22,14 +22,19 @@ REPLIES = ["remove 4, deploy"]
 COLUMNS = 76
 
 
-class Still(StyledScreen):
+class Still:
     """The screen without its moving parts, up to where the person leaves."""
 
-    left = False
+    def __init__(self, screen: StyledScreen) -> None:
+        self._screen = screen
+        self.left = False
 
     def show(self, card: Card) -> None:
         if not self.left:
-            super().show(card)
+            self._screen.show(card)
+
+    def say(self, text: str) -> None:
+        self._screen.say(text)
 
     @contextmanager
     def step(self, label: str, total: int | None) -> Iterator[Still]:
@@ -58,7 +63,7 @@ class Scripted:
 
 def main() -> None:
     rich = Rich(record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor")
-    screen = Still(rich)
+    screen = Still(StyledScreen(rich))
     with tempfile.TemporaryDirectory() as home:
         asyncio.run(run_demo(Path(home), Console(screen, Scripted(screen, REPLIES)), seed=7))
     drawing = rich.export_svg(title="scripts/demo", unique_id="ratchet")

@@ -107,10 +107,8 @@ def _answer_manners(
             acknowledgement = "yes"
         elif Role.NO in roles and Role.YES not in roles:
             acknowledgement = "no"
-    if Role.NO in roles:
-        sentence = asking.BARE_NO
-    else:
-        sentence = asking.BARE_YES if Role.YES in roles else asking.BARE_CHEER
+    bare = {Role.NO: asking.BARE_NO, Role.YES: asking.BARE_YES}
+    sentence = next((told for role, told in bare.items() if role in roles), asking.BARE_CHEER)
     return replace(asking.ask(sentence, pending, denied=Role.NO in roles), acknowledgement=acknowledgement)
 
 

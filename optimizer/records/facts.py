@@ -101,9 +101,14 @@ class Measures:
                     total=row["total"],
                     total_sq=row["total_sq"],
                     largest=row["largest"],
-                    buckets={int(bucket): count for bucket, count in (row["buckets"] or {}).items()},
+                    buckets=_buckets(row["buckets"]),
                     samples=tuple(row["samples"] or ()),
                 )
                 for row in rows
             }
         )
+
+
+def _buckets(counts: Mapping[str, int] | None) -> dict[int, int]:
+    """JSON has no numbers for keys."""
+    return {int(bucket): count for bucket, count in (counts or {}).items()}

@@ -77,8 +77,8 @@ def main() -> None:
             importing, folding, looking = asyncio.run(measure(path, server.dsn))
     print(f"traces, {sessions} sessions of 30 days, {megabytes:.0f} MB of JSON lines")
     print(f"  json.loads alone   {parsing:7.2f} s")
-    print(f"  import             {importing:7.2f} s   {sessions / importing:7.0f} sessions/s   {importing / parsing:5.1f} x")
-    print(f"  fold               {folding:7.2f} s   {sessions / folding:7.0f} sessions/s   {folding / parsing:5.1f} x")
+    for name, seconds in (("import", importing), ("fold", folding)):
+        print(f"  {name:<18} {seconds:7.2f} s   {sessions / seconds:7.0f} sessions/s   {seconds / parsing:5.1f} x")
     print(f"  snapshot of 24 h   {looking:7.2f} s   with 7 d, 30 d and the 30 days before each")
 
 

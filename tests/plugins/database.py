@@ -43,7 +43,9 @@ def _make_template(dsn: str) -> None:
             for source in changed().values():
                 fresh.execute(source.encode())
         connection.execute(
-            sql.SQL("alter database {} rename to {}").format(sql.Identifier(f"{TEMPLATE}_new"), sql.Identifier(TEMPLATE))
+            sql.SQL("alter database {} rename to {}").format(
+                sql.Identifier(f"{TEMPLATE}_new"), sql.Identifier(TEMPLATE)
+            )
         )
 
 

@@ -14,10 +14,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     absent = [
-        item
-        for item in items
-        for marker in item.iter_markers("shared_data")
-        if not (SHARED / marker.args[0]).exists()
+        item for item in items for marker in item.iter_markers("shared_data") if not (SHARED / marker.args[0]).exists()
     ]
     if absent:
         config.hook.pytest_deselected(items=absent)
