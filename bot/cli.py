@@ -30,7 +30,10 @@ def _run(given: Sequence[str]) -> int:
 
     from bot.arguments import build_parser
 
-    options = build_parser().parse_args(given)
+    try:
+        options = build_parser().parse_args(given)
+    except SystemExit as told:  # help, or what is wrong with the words
+        return told.code if isinstance(told.code, int) else 0
     return import_module(f"bot.commands.{_MODULES.get(options.command, options.command)}").run(options)
 
 

@@ -89,9 +89,7 @@ class FileSettings(_Section):
 class Environment(BaseSettings):
     """Secrets and addresses; the names are those of the environment variables."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
     ratchet_config: Path | None = None  # the ratchet.toml, where it is not in the working folder
     ratchet_home: Path = Path(".ratchet")
@@ -155,10 +153,6 @@ def load_settings(folder: Path | None = None) -> Settings:
 def _read_environment(dotenv: Path) -> Environment:
     try:
         return Environment(_env_file=dotenv)  # pyright: ignore[reportCallIssue]
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"The environment variable {name} is wrong: {_lower(first['msg'])}; correct it.") from error
     except UnicodeDecodeError:
         # The cause would show the bytes, and those may be a secret.
         raise SettingsError(f"{str(dotenv)!r} is not UTF-8; save it as UTF-8.") from None
@@ -185,6 +179,7 @@ def parse_values(values: Mapping[str, Any], name: str = "ratchet.toml") -> FileS
     except ValidationError as error:
         raise SettingsError(f"{name}: {_sentence(_first(error))}") from error
     _check_people(file, name)
+    _check_includes(file, name)
     return file
 
 
@@ -208,6 +203,17 @@ def _check_people(file: FileSettings, name: str) -> None:
                     f"{name}: the approver {person!r} of agents.{slug} has no channel identity, so nobody could answer "
                     f"as {person!r}; give [people.{person}] one of {', '.join(known.channels)}."
                 )
+
+
+def _check_includes(file: FileSettings, name: str) -> None:
+    for slug, agent in file.agents.items():
+        for prompt, settings in agent.prompts.items():
+            for holder, other in settings.includes.items():
+                if other not in agent.prompts:
+                    raise SettingsError(
+                        f"{name}: agents.{slug}.prompts.{prompt} includes {other!r} as {holder}, which is no prompt of "
+                        f"agents.{slug}{_nearest(other, agent.prompts)}; correct it, or add prompts.{other} = {{}}."
+                    )
 
 
 def _sentence(error: ErrorDetails) -> str:

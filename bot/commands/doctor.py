@@ -71,7 +71,7 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
                 prompts = ", ".join(sorted(ratchet.prompts.refs(agent))) or "none registered"
                 print(safe(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}", _LINE_MAX))
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
-                print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`"))
+                print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
             return 0
     except RatchetError as error:
         print(f"database ({where}): {error}", file=sys.stderr)

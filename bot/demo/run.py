@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import shlex
-import shutil
-import sys
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import date, timedelta
@@ -39,11 +36,14 @@ _DAY = timedelta(hours=24)
 _TEXTS = {"playbooks": prompts.PLAYBOOKS, "master_system_core": prompts.MASTER_SYSTEM_CORE}
 
 
-async def run_demo(home: Path, console: Console, seed: int) -> None:
-    """Plays the demo in `home`, from the beginning each time. Raises when another demo is playing there."""
+async def run_demo(home: Path, console: Console, seed: int) -> bool:
+    """Plays the demo in `home`, from the beginning each time; True when it came to the second day.
+
+    Raises `RatchetError` when another demo is playing there.
+    """
     with _alone(home):
         async with _open(home) as ratchet:
-            await _Demo(ratchet, console, home, seed).play()
+            return await _Demo(ratchet, console, home, seed).play()
 
 
 @contextmanager
@@ -87,19 +87,15 @@ class _Demo:
         self._seed = seed
         self._conversation = Conversation(ratchet, console_speaker(AGENT))
 
-    async def play(self) -> None:
+    async def play(self) -> bool:
         await self._first_day()
         if not await self._talk(until_live=True):
             if not await self._live():
                 await self._say(Note("Nothing was deployed, so there is no difference to measure. Come back any time."))
-            return
+            return False
         await self._second_day()
         await self._talk(until_live=False)
-        command = "ratchet" if shutil.which("ratchet") else str(Path(sys.executable).with_name("ratchet"))
-        await self._say(
-            Note("To look around in what the demo left:"),
-            Line(f"RATCHET_HOME={shlex.quote(str(self._home))} {shlex.quote(command)} chat --agent {AGENT}"),
-        )
+        return True
 
     async def _first_day(self) -> None:
         await self._say(

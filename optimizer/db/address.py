@@ -19,7 +19,7 @@ def name_of(dsn: str) -> str:
     """Database and host of a connection string. Raises `UsageError` when it is none."""
     try:
         parts = conninfo_to_dict(dsn)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         # The cause would repeat what it could not read, and that may be the password.
         raise UsageError(
             f"DATABASE_URL is not a PostgreSQL address; write it as {_FORM}, other characters in the password as %XX."

@@ -1,0 +1,193 @@
+"""Settings as a team writes them: what is misspelt is named with its neighbour, and no secret is ever repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.commands.doctor import describe
+from optimizer.errors import SettingsError
+from optimizer.settings import Environment, load_settings, parse_values
+
+SAMPLE = """
+[agents.blog-writer]
+environment = "prod"
+registry = "local"
+prompts.master_system_core = { label = "prod", follow = "label", includes = { PLAYBOOKS = "playbooks" } }
+prompts.playbooks = { label = "prod", follow = "label", required = ["{{TONE}}"] }
+escalation_tools = ["transfer_to_human*"]
+approvers = ["dana"]
+schedule = { cron = "0 6 * * *", timezone = "UTC" }
+budget = { run_usd = 1.0, month_usd = 20.0 }
+expires_hours = 48
+
+[people.dana]
+slack = "U012AB3CD"
+whatsapp = "whatsapp:+33600000001"
+console = "dana"
+timezone = "Europe/Paris"
+language = "fr"
+
+[traces]
+table = "public.observability_traces"
+columns = { id = "id", session_id = "session_id", created_at = "created_at", payload = "payload" }
+"""
+SECRETS = [name for name, field in Environment.model_fields.items() if "SecretStr" in str(field.annotation)]
+
+
+def refusal(folder: Path, text: str | bytes) -> str:
+    """The sentence with which this ratchet.toml is refused."""
+    (folder / "ratchet.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingsError) as caught:
+        load_settings(folder)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+def test_the_sample_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ratchet.toml").write_text(SAMPLE)
+    settings = load_settings(tmp_path)
+    agent = settings.agent("blog-writer")
+    assert agent.prompts["master_system_core"].includes == {"PLAYBOOKS": "playbooks"}
+    assert agent.prompts["playbooks"].required == ("{{TONE}}",)
+    assert (agent.schedule.cron, agent.budget.month_usd, agent.expires_hours) == ("0 6 * * *", 20.0, 48)
+    assert settings.identities("dana") == {"slack:U012AB3CD", "whatsapp:+33600000001", "console:dana"}
+
+
+def test_nothing_is_needed(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    assert settings.path is None
+    assert settings.agent("anyone").approvers == ()
+    assert settings.identities("anyone") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "nearest"),
+    [
+        ("[agent.x]", "agent", "agents"),
+        ("[agents.x]\nenviroment = 'prod'", "agents.x.enviroment", "environment"),
+        ("[agents.x]\nprompt.y = {}", "agents.x.prompt", "prompts"),
+        ("[agents.x]\nprompts.y = { lable = 'prod' }", "agents.x.prompts.y.lable", "label"),
+        ("[agents.x]\nschedule = { crom = '' }", "agents.x.schedule.crom", "cron"),
+        ("[agents.x]\nbudget = { run_usa = 1 }", "agents.x.budget.run_usa", "run_usd"),
+        ("[people.dana]\nslak = 'U1'", "people.dana.slak", "slack"),
+        ("[traces]\ntabel = 'x'", "traces.tabel", "table"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_its_neighbour(tmp_path: Path, text: str, key: str, nearest: str) -> None:
+    assert f"the key {key!r} is not known (did you mean {nearest!r}?)" in refusal(tmp_path, text)
+
+
+def test_a_key_like_no_other_gets_no_neighbour(tmp_path: Path) -> None:
+    assert "the key 'agents.x.qqqq' is not known; correct or remove it." in refusal(tmp_path, "[agents.x]\nqqqq = 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("agents = 3", "'agents' is wrong: it should be a table"),
+        ("[agents]\nx = 'y'", "'agents.x' is wrong: it should be a table"),
+        ("[agents.x]\nenvironment = 7", "'agents.x.environment' is wrong: it should be text"),
+        ("[agents.x]\napprovers = 'dana'", "'agents.x.approvers' is wrong: it should be a list"),
+        (
+            "[agents.x]\nprompts.y = { follow = 'lable' }",
+            "'agents.x.prompts.y.follow' is wrong: input should be 'label'",
+        ),
+        ("[agents.x]\nbudget = { run_usd = -1 }", "'agents.x.budget.run_usd' is wrong"),
+        ("[agents.x]\nbudget = { run_usd = inf }", "'agents.x.budget.run_usd' is wrong"),
+        ("[agents.x]\nexpires_hours = 0", "'agents.x.expires_hours' is wrong"),
+        ("[agents.x]\nexpires_hours = 1e300", "'agents.x.expires_hours' is wrong"),
+        ("[traces]\ncolumns = {}", "'traces.table' is missing"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    assert said in refusal(tmp_path, text)
+
+
+def test_a_registry_that_comes_later_is_said_to(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "[agents.x]\nregistry = 'promptlayer'")
+    assert "'agents.x.registry' names a registry that this release does not have" in said
+
+
+def test_an_approver_must_be_a_person_who_can_be_recognised(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "[agents.x]\napprovers = ['dna']\n[people.dana]\nconsole = 'dana'")
+    assert "'dna' of agents.x is not under [people] (did you mean 'dana'?)" in said
+    said = refusal(tmp_path, "[agents.x]\napprovers = ['dana']\n[people.dana]\nlanguage = 'fr'")
+    assert "'dana' of agents.x has no channel identity" in said
+
+
+def test_an_included_prompt_must_be_one_of_the_agents_own(tmp_path: Path) -> None:
+    text = "[agents.x]\nprompts.main = { includes = { PLAYBOOKS = 'playbok' } }\nprompts.playbooks = {}"
+    said = refusal(tmp_path, text)
+    assert "agents.x.prompts.main includes 'playbok' as PLAYBOOKS, which is no prompt of agents.x" in said
+    assert "(did you mean 'playbooks'?)" in said
+
+
+@pytest.mark.parametrize("text", ["[agents.x", "a = ", b"a = '\xff'"])
+def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path, text: str | bytes) -> None:
+    assert refusal(tmp_path, text).startswith("ratchet.toml is not ")
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "ratchet.toml").write_bytes(b"\xef\xbb\xbf" + SAMPLE.encode())
+    assert "dana" in load_settings(tmp_path).file.people
+
+
+def test_a_folder_called_ratchet_toml_is_not_taken_for_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "ratchet.toml").mkdir()
+    with pytest.raises(SettingsError, match="which is not a file"):
+        load_settings(tmp_path)
+
+
+def test_the_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "team.toml"
+    elsewhere.write_text(SAMPLE)
+    monkeypatch.setenv("RATCHET_CONFIG", str(elsewhere))
+    assert load_settings(tmp_path).path == elsewhere
+    monkeypatch.setenv("RATCHET_CONFIG", str(tmp_path / "gone.toml"))
+    with pytest.raises(SettingsError, match=r"RATCHET_CONFIG names .*gone\.toml"):
+        load_settings(tmp_path)
+
+
+def test_dotenv_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("RATCHET_HOME=/from/file\nOPTIMIZER_MODEL=from-file\nOTHER=1\n")
+    monkeypatch.setenv("OPTIMIZER_MODEL", "from-environment")
+    settings = load_settings(tmp_path)
+    assert (str(settings.home), settings.environment.optimizer_model) == ("/from/file", "from-environment")
+
+
+def test_a_dotenv_that_is_no_text_is_refused_without_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"DATABASE_URL=sekret\xff\n")
+    with pytest.raises(SettingsError, match="is not UTF-8") as caught:
+        load_settings(tmp_path)
+    assert "sekret" not in f"{caught.value}{caught.value.__cause__!r}"
+
+
+def test_a_misplaced_secret_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_values({"people": {"dana": {"slack": ["sekret"], "timezone": {"a": "sekret"}}}})
+    assert "sekret" not in str(caught.value)
+
+
+def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(SECRETS) >= 9
+    for name in SECRETS:
+        monkeypatch.setenv(name.upper(), f"sekret-{name}")
+    monkeypatch.setenv("SUPABASE_URL", "https://me:sekret@host.example/x")
+    settings = load_settings(tmp_path)
+    told = "\n".join(describe(settings))
+    assert "sekret" not in told
+    assert "sekret-" not in f"{settings!r}{settings}{settings.environment!r}"
+    assert all(f"{name.upper()}: set (hidden)" in told for name in SECRETS)
+    assert "SUPABASE_URL: https://***@host.example/x; accepted, but not used by this release" in told
+
+
+def test_doctor_says_which_settings_nothing_reads_yet(tmp_path: Path) -> None:
+    (tmp_path / "ratchet.toml").write_text(SAMPLE)
+    told = list(describe(load_settings(tmp_path)))
+    assert "[traces]: accepted, but not used by this release; load traces with `ratchet import`" in told
+    assert "agents.blog-writer: schedule and budget: accepted, but not used by this release" in told
+    assert "prompt master_system_core of blog-writer: loaded by its label prod, includes playbooks as PLAYBOOKS" in told
