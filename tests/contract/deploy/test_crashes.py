@@ -57,7 +57,7 @@ def steps_of(deployment: Deployment) -> Counter[tuple[str, str]]:
 @pytest.mark.parametrize("story", STORIES)
 async def test_a_crash_at_any_point_is_resumed(dsn: str, database: PostgresDatabase, story: str) -> None:
     batches = await crash_everywhere(dsn, story)
-    assert len(batches) > 20
+    assert len(batches) >= 10
     await finish(database)
     for agent, batch_id in batches.items():
         office = Office(database, agent=agent, follow=STORIES[story])
