@@ -27,4 +27,5 @@ def run(options: argparse.Namespace) -> int:
 
 def _command() -> str:
     """How `ratchet` is called from here: `scripts/demo` works where it is not on the PATH."""
-    return "ratchet" if shutil.which("ratchet") else os.path.relpath(Path(sys.executable).with_name("ratchet"))
+    installed = str(Path(sys.executable).with_name("ratchet"))
+    return "ratchet" if shutil.which("ratchet") else min(installed, os.path.relpath(installed), key=len)

@@ -126,12 +126,18 @@ class _Demo:
         """Writes the traffic as trace lines and imports the file, as an agent's owner would."""
         path = self._home / "traffic.jsonl"
         async with self._console.progress(f"Simulating {what}", days * traffic.SESSIONS_PER_DAY) as step:
-            with path.open("w", encoding="utf-8") as file:
-                for number, line in enumerate(lines, 1):
-                    file.write(json.dumps(line) + "\n")
-                    if number % traffic.SESSIONS_PER_DAY == 0:
-                        step.advance(traffic.SESSIONS_PER_DAY)
-                        await asyncio.sleep(0)
+            try:
+                with path.open("w", encoding="utf-8") as file:
+                    for number, line in enumerate(lines, 1):
+                        file.write(json.dumps(line) + "\n")
+                        if number % traffic.SESSIONS_PER_DAY == 0:
+                            step.advance(traffic.SESSIONS_PER_DAY)
+                            await asyncio.sleep(0)
+            except OSError as error:
+                raise RatchetError(
+                    f"The demo cannot write {str(path)!r} ({error.strerror}); mend that, or set RATCHET_HOME to "
+                    "another folder."
+                ) from error
         async with self._console.progress(f"Importing {what}", path.stat().st_size) as step:
             read = 0
             async with aclosing(import_file(path, self._ratchet.traces, self._ratchet.clock, agent=AGENT)) as reports:
