@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from bot.cards.words import are
 from bot.conversation.commands import Action, Command, PendingItem
 from optimizer.approve.machine import Kind, Order
 from optimizer.records.findings import ItemType
@@ -21,14 +22,15 @@ _KINDS = {
     Action.SNOOZE: Kind.snooze,
 }
 _ANSWERED = {
-    ItemState.approved: "is going live",
-    ItemState.deployed: "is live already",
-    ItemState.failed: "did not go live",
-    ItemState.stale: "does not fit the prompt any more",
-    ItemState.muted: "is muted",
-    ItemState.done: "is done",
-    ItemState.wont_fix: "will not be done",
-    ItemState.intended: "is intended",
+    ItemState.removed: "removed",
+    ItemState.approved: "going live already",
+    ItemState.deployed: "live already",
+    ItemState.failed: "not open any more: left out, halted or taken back",
+    ItemState.stale: "not possible any more: the prompt changed",
+    ItemState.muted: "muted",
+    ItemState.done: "done",
+    ItemState.wont_fix: "not to be done",
+    ItemState.intended: "intended",
 }
 DECIDING = frozenset({Action.DEPLOY, *_KINDS})
 
@@ -50,6 +52,16 @@ def pending_items(session: Session | None) -> tuple[PendingItem, ...]:
     )
 
 
+def waiting_items(session: Session | None) -> tuple[PendingItem, ...]:
+    """Those about which something can still be said."""
+    return tuple(one for one in pending_items(session) if session and _waits(session, one.n))
+
+
+def _waits(session: Session, n: int) -> bool:
+    item = session.numbered(n)
+    return item is not None and item.state in (ItemState.open, ItemState.removed)
+
+
 def orders_of(commands: Sequence[Command], deploys: Sequence[int], session: Session) -> Orders:
     """One decision of all these commands, in their order. `deploys`: what the grammar says is deployed."""
     orders: list[Order] = []
@@ -59,11 +71,12 @@ def orders_of(commands: Sequence[Command], deploys: Sequence[int], session: Sess
         if command.action is Action.DEPLOY:
             numbers = [n for n in deploys if n in command.items]
             closed = {n: reason for n in numbers if (reason := _closed(session, n, restored)) is not None}
-            # "all" means what is left; a number that was named is answered for.
-            notices += [] if command.all_items else [f"{n} {reason}." for n, reason in closed.items()]
             wanted = _ids(session, [n for n in numbers if n not in closed])
             if wanted:
                 orders.append(Order(Kind.approve, wanted))
+            # "all" means what is left; a number that was named is answered for.
+            if not (command.all_items and wanted):
+                notices += _told(closed)
         else:
             if command.action is Action.RESTORE:
                 restored.update(command.items)
@@ -75,10 +88,16 @@ def _closed(session: Session, n: int, restored: set[int]) -> str | None:
     """Why a number cannot be deployed any more; None while it is open."""
     item = session.numbered(n)
     if item is None or item.type is not ItemType.prompt_change:
-        return "cannot be deployed"
+        return "not to be deployed"
     if n in restored:
         return None
     return _ANSWERED.get(item.state)
+
+
+def _told(closed: Mapping[int, str]) -> list[str]:
+    """`1 and 3 are live already.`"""
+    reasons = dict.fromkeys(closed.values())
+    return [f"{are([n for n in closed if closed[n] == reason])} {reason}." for reason in reasons]
 
 
 def _ids(session: Session, numbers: Sequence[int]) -> frozenset[UUID]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -30,18 +31,31 @@ class Shown:
     session: Session | None = None
     page: int = 1
     hashes: dict[UUID, str] = field(default_factory=dict[UUID, str])  # item -> content that was seen
+    # item -> hash of each base text, as it was when the item was seen
+    bases: dict[UUID, Mapping[str, str]] = field(default_factory=dict[UUID, Mapping[str, str]])
 
     def begin(self, session: Session) -> None:
         """A list is shown anew; what was seen of an older list counts no more."""
         if self.session is None or self.session.id != session.id:
             self.hashes.clear()
+            self.bases.clear()
         self.session = session
 
     def saw(self, card: Card) -> None:
         if self.session is None:
             return
         numbers = {block.n for block in card.blocks if isinstance(block, ItemLine)}
-        self.hashes.update({item.id: item.content_sha256 for item in self.session.items if item.n in numbers})
+        seen = [item for item in self.session.items if item.n in numbers]
+        self.hashes.update({item.id: item.content_sha256 for item in seen})
+        self.bases.update({item.id: item.base_sha256 for item in seen})
+
+    def as_seen(self, session: Session) -> Session:
+        """The session as it stands, each item on the base text on which it was seen here."""
+        items = tuple(
+            item.model_copy(update={"base_sha256": dict(self.bases.get(item.id, item.base_sha256))})
+            for item in session.items
+        )
+        return session.model_copy(update={"items": items})
 
     def unseen(self, items: frozenset[UUID]) -> list[int]:
         """The numbers among these items that stood on a page which was not shown."""

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from bot.cards.words import numbers
-from bot.conversation.speaker import Speaker
-from optimizer.errors import UsageError
+from bot.cards.words import are, items
+from bot.conversation.chat import Chat
 from optimizer.records.deployment import Deployment
-from optimizer.records.session import Session
-from optimizer.records.states import LIVE, UNDER_WAY
-from optimizer.wiring import Ratchet
+from optimizer.records.states import LIVE, UNDER_WAY, ItemState
 
 _QUESTION_MINUTES = 10
 # A batch to be carried out, a sentence, or a sentence with the replies that would work.
 Answer = UUID | str | tuple[str, tuple[str, ...]]
 
+NOT_LISTED = "You are not listed for this agent, so nothing was done; ask one of its approvers."
 NOTHING_LIVE = "Nothing that I deployed is live, so there is nothing to take back."
 CHANGED = "Someone else changed this deployment just now, so nothing was done; look at the status, then repeat."
 
@@ -26,53 +24,54 @@ CHANGED = "Someone else changed this deployment just now, so nothing was done; l
 class TakeBack:
     """The way back for one person in one chat."""
 
-    def __init__(self, ratchet: Ratchet, speaker: Speaker) -> None:
-        self._ratchet = ratchet
-        self._speaker = speaker
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._ratchet = chat.ratchet
 
-    async def asked(self, items: Sequence[int], session: Session | None, text: str) -> Answer:
+    async def asked(self, named: Sequence[int], text: str) -> Answer:
         """ "rollback", "roll back 3": the newest live deployment, or the one that holds these items."""
-        newest = await self._ratchet.deployments.newest(self._speaker.agent)
-        live = [one for one in newest if one.state in LIVE and one.rollback is None]
+        if not await self._listed(text, "rollback"):
+            return NOT_LISTED
+        live = await self._live()
         if not live:
             return NOTHING_LIVE
-        if not items:
+        if not named:
             return await self._decide(_batch(live, live[0]), text)
-        wanted = {item.id for item in session.items if item.n in items} if session else set[UUID]()
+        shown = self._chat.shown.session
+        wanted = {item.id for item in shown.items if item.n in named} if shown else set[UUID]()
         holding = next((one for one in live if wanted & set(one.items)), None)
         if holding is None:
-            return f"{numbers(list(items))}: not live, so there is nothing to take back."
+            return f"{are(named)} not live, so there is nothing to take back."
         batch = _batch(live, holding)
-        others = {item for one in batch for item in one.items} - wanted
-        if not others:
+        held = {item for one in batch for item in one.items}
+        if held == wanted:
             return await self._decide(batch, text)
-        names = {item.id: item.n for item in session.items} if session else {}
-        also = sorted(names[item] for item in others if item in names)
-        return await self._ask(
-            batch, f"That deployment also holds {numbers(also) if also else 'other items'}; take all of it back?"
-        )
+        numbered = {item.id: item.n for item in shown.items} if shown else {}
+        also = sorted(numbered[item] for item in held - wanted if item in numbered)
+        absent = sorted(numbered[item] for item in wanted - held)
+        refused = f"{are(absent)} not in it. " if absent else ""
+        holds = f"also holds {items(also)}" if also else "holds just these" if wanted <= held else "holds the others"
+        return await self._ask(batch, f"{refused}{_places(batch)} {holds}. Take all of it back?")
 
     async def undo(self, text: str) -> Answer:
         """ "undo", "stop", "wait": halts what is under way, or offers to take back what is live."""
-        agent = self._speaker.agent
+        if not await self._listed(text, "halt"):
+            return NOT_LISTED
+        agent = self._chat.agent
         newest = await self._ratchet.deployments.newest(agent)
         if any(one.state in UNDER_WAY for one in newest):
-            try:
-                halted = await self._ratchet.decisions.halt(agent, self._speaker.said(text, "halt"))
-            except UsageError as error:
-                return str(error)
-            if halted:
+            if await self._ratchet.decisions.halt(agent, self._chat.speaker.said(text, "halt")):
                 return "Halted: nothing of that goes live."
-        live = [one for one in newest if one.state in LIVE and one.rollback is None]
+            await self._ratchet.decisions.work(agent)  # it could not be halted any more
+        live = await self._live()
         if not live:
-            return 'Nothing is under way or live. "skip" lets this session go, "restore 3" brings an item back.'
+            return self._nothing_to_undo()
         batch = _batch(live, live[0])
-        named = " and ".join(f"{one.prompt} v{one.new_version} (back to v{one.base_version})" for one in batch)
-        return await self._ask(batch, f"Take back {named}?")
+        return await self._ask(batch, f"{_places(batch)} is live. Take it back?")
 
     async def answered(self, yes: bool, text: str) -> Answer | None:
         """A bare yes or no to the open question; None when none is open for this person here."""
-        speaker = self._speaker
+        speaker = self._chat.speaker
         at = self._ratchet.clock.now()
         question = await self._ratchet.questions.open(speaker.channel, speaker.chat, speaker.actor, at)
         if question is None:
@@ -81,15 +80,45 @@ class TakeBack:
             await self._ratchet.questions.close(question.id, at)
             return "Good: nothing was changed."
         wanted = {UUID(id_) for id_ in question.plan["deployments"]}
-        newest = await self._ratchet.deployments.newest(speaker.agent)
-        batch = [one for one in newest if one.id in wanted and one.state in LIVE and one.rollback is None]
+        batch = [one for one in await self._live() if one.id in wanted]
         if len(batch) != len(wanted):
             await self._ratchet.questions.close(question.id, at)
             return CHANGED
+        if not await self._listed(text, "rollback"):
+            return NOT_LISTED
         return await self._decide(batch, text, question.id)
 
+    async def _moved_on(self, batch: Sequence[Deployment]) -> str | None:
+        """Why going back is not ours to do: something newer runs in the place of one of them. All or none."""
+        prompts, agent = self._ratchet.prompts, self._chat.agent
+        held = await prompts.current(agent, prompts.refs(await prompts.declared(agent)))
+        for one in batch:
+            now = held.get(one.prompt)
+            if now is not None and now.sha256 != one.sha256:
+                return (
+                    f"{one.prompt} runs v{now.version} by now, not v{one.new_version}, so nothing was done; "
+                    "take back what came later first."
+                )
+        return None
+
+    async def _listed(self, text: str, understood: str) -> bool:
+        return await self._ratchet.decisions.allows_taking_back(
+            self._chat.agent, self._chat.speaker.said(text, understood)
+        )
+
+    async def _live(self) -> list[Deployment]:
+        """What is live and not being taken back, newest first."""
+        newest = await self._ratchet.deployments.newest(self._chat.agent)
+        return [one for one in newest if one.state in LIVE and one.rollback is None]
+
+    def _nothing_to_undo(self) -> str:
+        session = self._chat.shown.session
+        removed = [item.n for item in session.items if item.state is ItemState.removed] if session else []
+        back = f'; "restore {removed[0]}" brings an item back' if removed and self._chat.offers().waiting else ""
+        return f"Nothing is under way or live{back}."
+
     async def _ask(self, batch: Sequence[Deployment], text: str) -> Answer:
-        speaker = self._speaker
+        speaker = self._chat.speaker
         at = self._ratchet.clock.now()
         await self._ratchet.questions.ask(
             uuid4(),
@@ -107,15 +136,20 @@ class TakeBack:
         return text, ("yes", "no")
 
     async def _decide(self, batch: Sequence[Deployment], text: str, question: UUID | None = None) -> Answer:
-        try:
-            done = await self._ratchet.decisions.take_back(
-                self._speaker.agent, batch, self._speaker.said(text, "rollback"), question=question
-            )
-        except UsageError as error:
-            return str(error)
+        moved = await self._moved_on(batch)
+        if moved is not None:
+            return moved
+        done = await self._ratchet.decisions.take_back(
+            self._chat.agent, batch, self._chat.speaker.said(text, "rollback"), question=question
+        )
         return batch[0].batch_id if done else CHANGED
 
 
 def _batch(live: Sequence[Deployment], one: Deployment) -> list[Deployment]:
     """What went live with it, and is still."""
     return [other for other in live if other.batch_id == one.batch_id]
+
+
+def _places(batch: Sequence[Deployment]) -> str:
+    """`core v2 (v1 before)`."""
+    return " and ".join(f"{one.prompt} v{one.new_version} (v{one.base_version} before)" for one in batch)

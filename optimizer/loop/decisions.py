@@ -8,11 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from optimizer.approve.door import Decided, Door, Said
-from optimizer.approve.machine import Order
+from optimizer.approve.machine import Order, is_expired
 from optimizer.approve.people import People
 from optimizer.clock import Clock, iso
 from optimizer.deploy.plan import make_plan
-from optimizer.deploy.worker import Worker
+from optimizer.deploy.worker import LEASE_SECONDS, Worker
 from optimizer.errors import UsageError
 from optimizer.loop.prompts import Prompts
 from optimizer.records.deployment import Deployment, Plan, PromptVersion
@@ -42,6 +42,7 @@ class Decisions:
     people_of: Callable[[str], People]
     clock: Clock
     worker_name: str
+    lease_seconds: int = LEASE_SECONDS
 
     async def decide(
         self,
@@ -88,17 +89,40 @@ class Decisions:
 
     async def work(self, agent: str | None = None) -> int:
         """Carries out what was decided and what a crash left behind."""
-        worker = Worker(self.worker_name, self.deployments, self.audit, self.prompts.registry_of, self.clock)
+        worker = Worker(
+            self.worker_name, self.deployments, self.audit, self.prompts.registry_of, self.clock, self.lease_seconds
+        )
         return await worker.work(agent)
+
+    async def expire(self, agent: str) -> bool:
+        """Closes the session whose time is over without a decision; True when there was one."""
+        at = self.clock.now()
+        session = await self.sessions.newest(agent)
+        if session is None or not is_expired(session, at):
+            return False
+        audit = audit_body("expired", at=iso(at), session_id=str(session.id), expires_at=iso(session.expires_at))
+        return await self.sessions.expire(agent, audit, at)
+
+    async def allows_taking_back(self, agent: str, said: Said) -> bool:
+        """Whether this person is listed; the audit keeps who was not."""
+        if self.people_of(agent).may_take_back(said.actor):
+            return True
+        at = self.clock.now()
+        await self.audit.write(agent, audit_body("refused", at=iso(at), **vars(said), reason="not_allowed"), at)
+        return False
+
+    async def _require_listed(self, agent: str, said: Said) -> None:
+        if not await self.allows_taking_back(agent, said):
+            raise UsageError(
+                f"{said.actor!r} may not halt or take back deployments of {agent!r}; ask one of its approvers."
+            )
 
     async def take_back(
         self, agent: str, deployments: Sequence[Deployment], said: Said, *, question: UUID | None = None
     ) -> bool:
         """Decides a rollback of live deployments; the worker does it. False when someone was faster."""
+        await self._require_listed(agent, said)
         at = self.clock.now()
-        if not self.people_of(agent).may_take_back(said.actor):
-            await self.audit.write(agent, audit_body("refused", at=iso(at), **vars(said), reason="not_allowed"), at)
-            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask one of its approvers.")
         named = [{"id": str(one.id), "prompt": one.prompt, "version": one.new_version} for one in deployments]
         return await self.deployments.take_back(
             agent,
@@ -119,9 +143,8 @@ class Decisions:
 
     async def halt(self, agent: str, said: Said) -> int:
         """Halts what is under way and not live; returns how many deployments were halted."""
+        await self._require_listed(agent, said)
         at = self.clock.now()
-        if not self.people_of(agent).may_take_back(said.actor):
-            raise UsageError(f"{said.actor!r} may not halt deployments of {agent!r}; ask one of its approvers.")
         return await self.deployments.halt(
             agent,
             f"halted by {said.actor}",

@@ -32,8 +32,10 @@ from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
 
-_RUN_LEASE_SECONDS = 600
-_JOIN_SECONDS = 120  # how long a second caller waits for the run that is under way
+_LEASE_SECONDS = 180  # a run whose process died is in nobody's way for longer
+_JOIN_SECONDS = 200  # how long a second caller waits for the run that is under way: longer than the lease
+_JOIN_TURN_SECONDS = 2.0  # then it asks again whether it may run itself
+_JOIN_STEP_SECONDS = 0.25
 _VERDICTS_SHOWN_MAX = 3
 _USUAL_SHARE_MIN = 0.3  # of the usual traffic: below this something is wrong with the traces
 _USUAL_SESSIONS_MIN = 20
@@ -49,6 +51,7 @@ class Runs:
     rollups: RollupStore
     clock: Clock
     worker_name: str
+    lease_seconds: int = _LEASE_SECONDS
 
     async def optimize(
         self,
@@ -65,11 +68,9 @@ class Runs:
         if dry_run:
             return (await self._look(declared, window, exact)).report("dry_run", time.monotonic() - started)
         run_id = uuid4()
-        answer = await self.sessions.start_run(
-            run_id, agent, slot, window, self.worker_name, _RUN_LEASE_SECONDS, self.clock.now()
-        )
-        if not answer["started"]:
-            return await self._join(UUID(answer["run"]["id"]), agent)
+        joined = await self._start(run_id, agent, window, slot)
+        if joined is not None:
+            return joined
         try:
             found = await self._look(declared, window, exact)
             await self._measured(found)
@@ -188,16 +189,30 @@ class Runs:
             run_id, self.worker_name, "failed", {"error": type(error).__name__}, [], audit, at
         )
 
-    async def _join(self, run_id: UUID, agent: str) -> RunReport:
-        """Waits for the run that someone else started, and answers what it found."""
-        for _ in range(_JOIN_SECONDS * 4):
+    async def _start(self, run_id: UUID, agent: str, window: Window, slot: str | None) -> RunReport | None:
+        """Starts the run, or waits for the one that someone else started and answers what it found."""
+        waiting_until = time.monotonic() + _JOIN_SECONDS
+        while time.monotonic() < waiting_until:
+            answer = await self.sessions.start_run(
+                run_id, agent, slot, window, self.worker_name, self.lease_seconds, self.clock.now()
+            )
+            if answer["started"]:
+                return None
+            report = await self._join(UUID(answer["run"]["id"]))
+            if report is not None:
+                return report
+        raise RatchetError(f"A run of {agent!r} is still under way after {_JOIN_SECONDS} s; try again in a while.")
+
+    async def _join(self, run_id: UUID) -> RunReport | None:
+        """What another run found; None while it is under way, and when it failed."""
+        for _ in range(round(_JOIN_TURN_SECONDS / _JOIN_STEP_SECONDS)):
             run = await self.sessions.run(run_id)
             if run is not None and run["state"] == "done":
                 return RunReport.model_validate(run["result"])
             if run is None or run["state"] == "failed":
-                raise RatchetError(f"The run of {agent!r} that was under way failed; run `ratchet optimize` again.")
-            await asyncio.sleep(0.25)
-        raise RatchetError(f"A run of {agent!r} is still under way after {_JOIN_SECONDS} s; try again in a while.")
+                return None
+            await asyncio.sleep(_JOIN_STEP_SECONDS)
+        return None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""One person's chat about one agent: what its parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bot.cards.answers import question_card
+from bot.cards.card import Card
+from bot.cards.words import Reader
+from bot.conversation.asking import choices_for
+from bot.conversation.offers import Offers
+from bot.conversation.speaker import Shown, Speaker
+from optimizer.wiring import Ratchet
+
+
+@dataclass
+class Chat:
+    """Who speaks, what they were shown, and how they are answered."""
+
+    ratchet: Ratchet
+    speaker: Speaker
+    names: Mapping[str, str]  # channel identity -> name
+    shown: Shown = field(default_factory=Shown)
+    environment: str = ""
+
+    @property
+    def agent(self) -> str:
+        return self.speaker.agent
+
+    def reader(self) -> Reader:
+        return Reader(self.ratchet.clock.now(), self.speaker.actor, people=self.names)
+
+    def offers(self) -> Offers:
+        people = self.ratchet.people_of(self.agent)
+        return Offers(
+            self.shown.session,
+            self.ratchet.clock.now(),
+            may_decide=people.may_decide(self.speaker.actor),
+            may_take_back=people.may_take_back(self.speaker.actor),
+        )
+
+    def line(self, text: str, choices: tuple[str, ...] | None = None) -> Card:
+        """A few words; without `choices`, the replies that fit the session."""
+        offered = choices_for(self.offers().waiting) if choices is None else choices
+        return question_card(self.agent, self.environment, text, offered)
+
+    def answer(self, cards: Iterable[Card]) -> tuple[Card, ...]:
+        """The cards, with those of their replies that work now."""
+        offers = self.offers()
+        return tuple(replace(card, choices=offers.of(card.choices)) for card in cards)
+
+    async def refresh(self) -> None:
+        """The states of the session that is shown; its numbers, contents and base texts stay as they were seen."""
+        shown = self.shown
+        if shown.session is not None:
+            shown.session = await self.ratchet.sessions.read(shown.session.id)

@@ -1,0 +1,133 @@
+"""What a person is shown: the list, one item, the status, the history, what others did meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from bot.cards.card import Card
+from bot.cards.history import history_card
+from bot.cards.item import explain_card, show_card
+from bot.cards.layout import page
+from bot.cards.notices import notice_card
+from bot.cards.session import nothing_pending_card, quiet_card, session_card
+from bot.cards.status import status_card
+from bot.conversation.chat import Chat
+from bot.conversation.commands import Action, Command
+from optimizer.records.report import RunReport
+from optimizer.records.session import Item
+from optimizer.records.states import SessionState
+
+HISTORY_ROWS = 100
+_OF_A_RUN = frozenset({"session_pending", "session_quiet", "session_alarm", "verdict"})
+
+
+class Telling:
+    """Answers that change nothing."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._ratchet = chat.ratchet
+        self._notice = 0  # the newest that this chat knows
+        self._told_run = False  # in this answer
+
+    async def begin(self) -> None:
+        """What was said before this chat began is not news."""
+        self._notice = await self._ratchet.notices.newest_id(self._chat.agent)
+        self._told_run = False
+
+    async def present(self, page_number: int = 1) -> list[Card]:
+        """What the newest run found. The items that it shows are what a reply may approve."""
+        self._told_run = True
+        await self._ratchet.decisions.expire(self._chat.agent)
+        session = await self._ratchet.sessions.newest(self._chat.agent)
+        cards: list[Card] = []
+        quiet = await self._quiet_run() if page_number == 1 else None
+        if quiet is not None:
+            cards.append(quiet_card(quiet, self._chat.environment, self._chat.reader()))
+        if session and session.state is SessionState.pending:
+            cards = [replace(card, choices=()) for card in cards]
+        if session is None:
+            return cards or [nothing_pending_card(self._chat.agent, self._chat.environment)]
+        shown = self._chat.shown
+        shown.begin(session)
+        if quiet is None or session.state is SessionState.pending:
+            shown.page = page_number
+            deployments = await self._ratchet.deployments.newest(self._chat.agent)
+            card = page(session_card(session, self._chat.reader(), deployments), page_number)
+            shown.saw(card)
+            cards.append(card)
+        return cards
+
+    async def _quiet_run(self) -> RunReport | None:
+        """The newest run, if it left no session."""
+        for row in await self._ratchet.audit.newest(self._chat.agent, HISTORY_ROWS):
+            body = json.loads(row["body"])
+            if body["kind"] != "run":
+                continue
+            if body.get("status") not in ("quiet", "alarm"):
+                return None
+            run = await self._ratchet.sessions.run(UUID(body["run_id"]))
+            return RunReport.model_validate(run["result"]) if run else None
+        return None
+
+    async def more(self) -> list[Card]:
+        return await self.present(self._chat.shown.page + 1)
+
+    def quiet(self, report: RunReport) -> Card:
+        self._told_run = True
+        return quiet_card(report, self._chat.environment, self._chat.reader())
+
+    async def items(self, command: Command) -> list[Card]:
+        """`show 3` and `tell me more about 3`."""
+        session = self._chat.shown.session
+        if session is None:
+            return [nothing_pending_card(self._chat.agent, self._chat.environment)]
+        chosen = [item for n in command.items if (item := session.numbered(n)) is not None]
+        reader = self._chat.reader()
+        if command.action is Action.EXPLAIN:
+            return [explain_card(session, item, reader) for item in chosen]
+        texts = await self._texts(chosen)
+        deployments = await self._ratchet.deployments.newest(self._chat.agent)
+        cards = [show_card(session, item, reader, texts, deployments) for item in chosen]
+        for card in cards:
+            self._chat.shown.saw(card)
+        return cards
+
+    async def _texts(self, chosen: Sequence[Item]) -> dict[str, str]:
+        names = {prompt for item in chosen for prompt in item.prompts}
+        if not names:
+            return {}
+        prompts, agent = self._ratchet.prompts, self._chat.agent
+        refs = prompts.refs(await prompts.declared(agent))
+        current = await prompts.current(agent, {name: ref for name, ref in refs.items() if name in names})
+        return {name: held.text for name, held in current.items()}
+
+    async def status(self) -> list[Card]:
+        """How things stand; an alarm of the newest run comes first."""
+        agent = self._chat.agent
+        await self._ratchet.decisions.expire(agent)
+        session = await self._ratchet.sessions.newest(agent)
+        deployments = await self._ratchet.deployments.newest(agent)
+        reader = self._chat.reader()
+        newest = await self._quiet_run()
+        alarm = [quiet_card(newest, self._chat.environment, reader)] if newest and newest.status == "alarm" else []
+        status = status_card(agent, self._chat.environment, session, deployments, reader)
+        return [*(replace(card, choices=()) for card in alarm), status]
+
+    async def history(self) -> Card:
+        rows = await self._ratchet.audit.newest(self._chat.agent, HISTORY_ROWS)
+        return history_card(self._chat.agent, self._chat.environment, rows, self._chat.reader())
+
+    async def news(self) -> list[Card]:
+        """What others did since this chat last spoke, less what the answer has told already."""
+        chat = self._chat
+        notices = await self._ratchet.notices.after(chat.agent, self._notice)
+        told_run, self._told_run = self._told_run, False
+        if notices:
+            self._notice = notices[-1].id
+        others = [one for one in notices if one.actor != chat.speaker.actor]
+        new = [one for one in others if not (told_run and one.kind in _OF_A_RUN)]
+        return [notice_card(one, chat.agent, chat.environment, chat.reader()) for one in new]
