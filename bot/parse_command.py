@@ -91,9 +91,7 @@ def _read_item(item: object, number: int) -> PendingItem:
     if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _PENDING_MAX:
         raise _bad(number, f'has an item whose "n" is {n!r:.40}, not a number from 1 to {_PENDING_MAX}')
     if kind not in get_args(ItemType):
-        raise _bad(
-            number, f'has an item whose "type" is {kind!r:.40}, none of {", ".join(get_args(ItemType))}'
-        )
+        raise _bad(number, f'has an item whose "type" is {kind!r:.40}, none of {", ".join(get_args(ItemType))}')
     if not isinstance(removed, bool):
         raise _bad(number, f'has an item whose "removed" is {removed!r:.40}, not true or false')
     return PendingItem(n, cast(ItemType, kind), removed)

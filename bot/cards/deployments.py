@@ -50,11 +50,7 @@ def deployment_line(one: Deployment, reader: Reader, shown: Mapping[UUID, int] |
         case DeploymentState.halted:
             return Line(f"Halted before it went live: {prompt}{which}; v{one.base_version} stays.", "bad")
         case DeploymentState.rolled_back:
-            back = (
-                f"v{one.base_version} again"
-                if one.follow == "label"
-                else f"the text of v{one.base_version} again"
-            )
+            back = f"v{one.base_version} again" if one.follow == "label" else f"the text of v{one.base_version} again"
             return Line(f"Taken back: {prompt} runs {back}; v{one.new_version} was live{_for(one)}{which}.")
         case _:
             return Line(f"Under way: {prompt}, a new version after v{one.base_version}{which}.")

@@ -71,9 +71,7 @@ def nothing_pending_card(agent: str, environment: str) -> Card:
     return Card(subject(agent, environment), (Line("Nothing waits for a decision."),), _NO_ANSWERS[::-1])
 
 
-def item_line(
-    item: Item, session: Session, reader: Reader, deployments: Sequence[Deployment] = ()
-) -> ItemLine:
+def item_line(item: Item, session: Session, reader: Reader, deployments: Sequence[Deployment] = ()) -> ItemLine:
     """`[3] Ghost block stands twice (live as v2)`."""
     closed = item.state is not ItemState.open
     mark = _mark(item, deployments) if closed else _waiting(item, session, reader)
@@ -99,9 +97,7 @@ def session_choices(items: Sequence[Item], states: Mapping[UUID, ItemState] | No
 
 def to_do(items: Sequence[Item]) -> list[int]:
     """The open items that a person does."""
-    return [
-        item.n for item in items if item.state is ItemState.open and item.type is not ItemType.prompt_change
-    ]
+    return [item.n for item in items if item.state is ItemState.open and item.type is not ItemType.prompt_change]
 
 
 def to_deploy(items: Sequence[Item]) -> list[int]:

@@ -23,9 +23,7 @@ def status_card(
     reader: Reader,
 ) -> Card:
     """`session`: the newest one, whatever its state; `deployments`: the newest first."""
-    pending = (
-        session is not None and session.state is SessionState.pending and reader.now < session.expires_at
-    )
+    pending = session is not None and session.state is SessionState.pending and reader.now < session.expires_at
     blocks: list[Block] = list(_session_blocks(session, reader)) if session and pending else []
     if not blocks:
         blocks.append(Line("Nothing waits for a decision."))

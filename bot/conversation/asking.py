@@ -46,9 +46,7 @@ BARE_THUMB = "A thumb alone deploys nothing; please say which item it is for."
 NOTHING_LEFT = "Nothing is left to deploy."
 
 
-def ask(
-    text: str, pending: Sequence[PendingItem], numbers: Sequence[int] = (), *, denied: bool = False
-) -> Question:
+def ask(text: str, pending: Sequence[PendingItem], numbers: Sequence[int] = (), *, denied: bool = False) -> Question:
     """A question whose choices fit this session and the numbers that were named."""
     return Question(text, choices_for(pending, numbers, denied=denied))
 

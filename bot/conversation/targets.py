@@ -203,9 +203,7 @@ def _read_position(cursor: Cursor, ordinal: Lexeme, article: bool, positions: li
     size = count.entry.number or 0 if count else 1
     if size != 1 and position not in (1, -1):
         return False
-    positions.extend(
-        range(1, size + 1) if position == 1 else range(-size, 0) if position < 0 else (position,)
-    )
+    positions.extend(range(1, size + 1) if position == 1 else range(-size, 0) if position < 0 else (position,))
     return size > 0
 
 

@@ -55,8 +55,7 @@ def tokenize(text: str) -> tuple[Token, ...]:
 def readable(text: str) -> str:
     """`text` with what no store or screen can hold (NUL, lone surrogates) as U+FFFD, every place unmoved."""
     return "".join(
-        "\ufffd" if unicodedata.category(char) in _UNREADABLE and char not in "\n\t\r" else char
-        for char in text
+        "\ufffd" if unicodedata.category(char) in _UNREADABLE and char not in "\n\t\r" else char for char in text
     )
 
 
@@ -102,9 +101,7 @@ def _plain(word: str) -> str:
 
 
 def _is_number(word: str) -> bool:
-    return (
-        set(word) <= _DIGITS and len(word) <= _NUMBER_DIGITS_MAX and (word == "0" or not word.startswith("0"))
-    )
+    return set(word) <= _DIGITS and len(word) <= _NUMBER_DIGITS_MAX and (word == "0" or not word.startswith("0"))
 
 
 def _in_word(char: str) -> bool:

@@ -163,12 +163,8 @@ def build_vocabulary(
         entries[(word,)] = Entry(Role.ORDINAL, number=number, spelled=True)
     for word, duration in units.items():
         entries.setdefault((word,), Entry(Role.UNIT, duration=duration))
-    verbs = tuple(
-        sorted(key[0] for key, e in entries.items() if len(key) == 1 and e.role in (Role.VERB, Role.ALL))
-    )
-    return Vocabulary(
-        entries, units, frozenset(ordinal_suffixes), frozenset(names), verbs, max(map(len, entries))
-    )
+    verbs = tuple(sorted(key[0] for key, e in entries.items() if len(key) == 1 and e.role in (Role.VERB, Role.ALL)))
+    return Vocabulary(entries, units, frozenset(ordinal_suffixes), frozenset(names), verbs, max(map(len, entries)))
 
 
 def read_lexemes(tokens: tuple[Token, ...], vocabulary: Vocabulary) -> tuple[Lexeme, ...]:

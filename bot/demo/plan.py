@@ -75,9 +75,7 @@ def plans(random: Random, sessions: int, problems: Problems) -> list[Plan]:
     frugal = sessions - wasteful - problems.timeouts
     linked = 0.0 if problems.links_forgotten else _LINKED * sessions / max(1, wasteful + frugal)
     day = [
-        *_group(
-            random, wasteful, {**_TOOLS_OF_THE_WASTEFUL, "inject_links": linked}, {1: 1.0}, wasteful=True
-        ),
+        *_group(random, wasteful, {**_TOOLS_OF_THE_WASTEFUL, "inject_links": linked}, {1: 1.0}, wasteful=True),
         *_group(random, problems.timeouts, _TOOLS, {1: 1.0}, times_out=True),
         *_group(random, frugal, {**_TOOLS, "inject_links": linked}, _USER_MESSAGES),
     ]

@@ -103,9 +103,7 @@ class Session:
         call = make_call("write_article", self._post, self._random, self._plan.size)
         self._transcript.call([call.failing(_TIME_OUT, 60_000 + self._random.randrange(20, 90))])
         self._success = self._plan.luck < _SUCCESS_RATE_WITHOUT_DRAFT
-        self._give_up(
-            f'write_article did not finish: "{self._post.title}" has no draft yet. Please try later.'
-        )
+        self._give_up(f'write_article did not finish: "{self._post.title}" has no draft yet. Please try later.')
 
     def _push(self) -> None:
         """Pushes the current revision; an agent that was never told about Ghost gets it wrong at times."""

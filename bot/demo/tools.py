@@ -23,9 +23,7 @@ class Tool(TypedDict):
     function: Function
 
 
-def _tool(
-    name: str, description: str, required: dict[str, str], optional: dict[str, str] | None = None
-) -> Tool:
+def _tool(name: str, description: str, required: dict[str, str], optional: dict[str, str] | None = None) -> Tool:
     """A spec from parameter descriptions; one that starts with `#` is an integer, all others are strings."""
     described = required | (optional or {})
     properties: dict[str, dict[str, object]] = {

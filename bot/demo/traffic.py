@@ -55,9 +55,7 @@ def history(
     """The trace lines of the `days` days up to the first run, oldest first."""
     for age_days in range(days - 1, -1, -1):
         day = first_run - timedelta(days=age_days)
-        yield from day_of_traffic(
-            day, prompts, seed=seed, first_run=first_run, sessions=sessions, planted=planted
-        )
+        yield from day_of_traffic(day, prompts, seed=seed, first_run=first_run, sessions=sessions, planted=planted)
 
 
 def day_of_traffic(

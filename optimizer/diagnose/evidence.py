@@ -131,9 +131,7 @@ def worth_an_item(p_value: float, seen: int, seen_min: float) -> bool:
 
 def worth_a_line(p_value: float, seen: int, expected: float) -> bool:
     """Whether it is worth watching: seen so often, where so much is expected of a healthy agent."""
-    return (
-        p_value <= WATCHING_ALPHA and seen >= WATCHING_SESSIONS_MIN and seen >= WATCHING_TIMES_MIN * expected
-    )
+    return p_value <= WATCHING_ALPHA and seen >= WATCHING_SESSIONS_MIN and seen >= WATCHING_TIMES_MIN * expected
 
 
 def part_of(part: Measure, whole: Measure) -> Measure:

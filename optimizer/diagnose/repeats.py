@@ -91,8 +91,7 @@ def repeated_text(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
                     f"repeated_text:{argument}",
                     p_value,
                     _repeated_finding(evidence, argument, repeated) if worth else None,
-                    f"same {_kind(argument)} text passed {repeated.largest:.0f}x "
-                    f"in {count(repeated.n, 'session')}"
+                    f"same {_kind(argument)} text passed {repeated.largest:.0f}x in {count(repeated.n, 'session')}"
                     if worth_a_line(p_value, repeated.n, thresholds["healthy_share"] * sessions)
                     else None,
                 )
@@ -143,9 +142,7 @@ def _loop_finding(evidence: Evidence, tool: str, loop: Measure, failing: Measure
 
 
 def _redundant_finding(evidence: Evidence, tool: str, calls: Measure, redundant: Measure) -> Finding:
-    before = share(
-        evidence.before.get("redundant_calls", tool=tool), evidence.before.get("tool.calls", tool=tool)
-    )
+    before = share(evidence.before.get("redundant_calls", tool=tool), evidence.before.get("tool.calls", tool=tool))
     repeats = evidence.per_day(redundant.total)
     extra_tokens = repeats * evidence.tokens_per_step()
     part = redundant.n / calls.n
@@ -232,8 +229,7 @@ def _redundant_advice(tool: str) -> str | None:
     if not is_name(tool):
         return None
     return (
-        f"Use the result of an earlier `{tool}` call with the same arguments, unless something has changed "
-        "since then."
+        f"Use the result of an earlier `{tool}` call with the same arguments, unless something has changed since then."
     )
 
 

@@ -30,9 +30,7 @@ class _Copies:
 
     prompt: PromptText
     included: Mapping[str, Sequence[Included]]  # by the name of the included prompt
-    repeats: Mapping[
-        str, tuple[Repeat, Sequence[Span]]
-    ]  # by fingerprint, with copies that no include explains
+    repeats: Mapping[str, tuple[Repeat, Sequence[Span]]]  # by fingerprint, with copies that no include explains
     edits: Mapping[Span, Edit]  # by copy, each clear of all others
 
     def removals(self, copies: Sequence[Span]) -> tuple[Edit, ...]:
@@ -100,9 +98,7 @@ def _duplicate_finding(evidence: Evidence, copies: _Copies, fingerprint: str) ->
     )
 
 
-def _included_finding(
-    evidence: Evidence, copies: _Copies, included: PromptText, blocks: Sequence[Included]
-) -> Finding:
+def _included_finding(evidence: Evidence, copies: _Copies, included: PromptText, blocks: Sequence[Included]) -> Finding:
     prompt = copies.prompt
     whole = sum(block.characters for block in blocks) >= WHOLE_PART * len(included.text)
     name = one_line(included.name if whole else blocks[0].title, BLOCK_NAME_CHARACTERS_MAX)
@@ -136,9 +132,7 @@ def _prompt_finding(
     ratio = evidence.snapshot.characters_per_token
     wasted = sum(estimate_tokens(prompt.text[copy.start : copy.end], ratio) for copy in spans)
     turns = _turns_a_day(evidence, prompt.name)
-    costs = (
-        f" With {about(turns)} turns a day that is {evidence.cost_a_day(wasted * turns)}." if turns >= 1 else ""
-    )
+    costs = f" With {about(turns)} turns a day that is {evidence.cost_a_day(wasted * turns)}." if turns >= 1 else ""
     labels = {"prompt": prompt.name, "text": name}
     return Finding(
         key=key,

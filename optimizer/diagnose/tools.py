@@ -218,12 +218,8 @@ def _cites(tool: _Tool, *more: CitedFact) -> tuple[CitedFact, ...]:
     rate = tool.errors.total / tool.calls.total
     n = round(tool.calls.total)
     return (
-        evidence.cite(
-            "tool.error_rate", rate, n, baseline=rate_before, samples=tool.errors.samples, labels=labels
-        ),
-        evidence.cite(
-            "tool.errors", tool.errors.total, tool.errors.n, samples=tool.errors.samples, labels=labels
-        ),
+        evidence.cite("tool.error_rate", rate, n, baseline=rate_before, samples=tool.errors.samples, labels=labels),
+        evidence.cite("tool.errors", tool.errors.total, tool.errors.n, samples=tool.errors.samples, labels=labels),
         evidence.cite("tool.calls", tool.calls.total, tool.calls.n, labels=labels),
         *more,
         *(

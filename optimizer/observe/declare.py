@@ -31,16 +31,12 @@ def read_tools(path: Path) -> tuple[Any, ...]:
         # A list is no line: as a field of an object it goes through the same care.
         line, _ = parse_line(b'{"tools": ' + raw.removeprefix(b"\xef\xbb\xbf").strip() + b"}")
     except InputError as error:
-        raise InputError(
-            f"The tools file {where} cannot be used: {error}; give a JSON list of tool specs."
-        ) from error
+        raise InputError(f"The tools file {where} cannot be used: {error}; give a JSON list of tool specs.") from error
     specs: Any = line["tools"]
     if isinstance(specs, dict):
         specs = cast("dict[str, Any]", specs).get("tools")
     if not isinstance(specs, list):
-        raise InputError(
-            f"The tools file {where} holds no list of tools; give a JSON list of specs or names."
-        )
+        raise InputError(f"The tools file {where} holds no list of tools; give a JSON list of specs or names.")
     for number, spec in enumerate(cast("list[Any]", specs), 1):
         if tool_name(spec) is None:
             raise InputError(
@@ -55,9 +51,7 @@ def tool_name(spec: Any) -> str | None:
     if isinstance(spec, dict):
         fields = cast("dict[str, Any]", spec)
         function = fields.get("function")
-        spec = (
-            cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else fields.get("name")
-        )
+        spec = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else fields.get("name")
     return spec if isinstance(spec, str) and spec else None
 
 

@@ -101,9 +101,7 @@ def _calls(measures: Measures, labels: _Labels) -> Iterator[_Draft]:
     yield _Draft("tool.calls", labels, calls.total, calls.n)
     yield _Draft("tool.errors", labels, errors.total, errors.n, errors.samples)
     if calls.total:
-        yield _Draft(
-            "tool.error_rate", labels, errors.total / calls.total, round(calls.total), errors.samples
-        )
+        yield _Draft("tool.error_rate", labels, errors.total / calls.total, round(calls.total), errors.samples)
 
 
 def _repeats(measures: Measures) -> Iterator[_Draft]:
@@ -126,9 +124,7 @@ def _by_tool(measures: Measures, tools: Sequence[str]) -> Iterator[_Draft]:
             for suffix, q in QUANTILES:
                 yield _Draft(f"tool.latency_ms.{suffix}", labels, quantile(latency.buckets, q), latency.n)
         yield from _tool_troubles(measures, labels, called.get(tool, Measure()))
-    yield from (
-        _Draft("tool.never_called", {"tool": tool}, 0, sessions) for tool in sorted({*tools} - called.keys())
-    )
+    yield from (_Draft("tool.never_called", {"tool": tool}, 0, sessions) for tool in sorted({*tools} - called.keys()))
     for labels, measure in _most_frequent(measures):
         yield _Draft("tool.error_signature", labels, measure.total, measure.n, measure.samples)
 
@@ -164,9 +160,7 @@ def _by_argument(measures: Measures, characters_per_token: float) -> Iterator[_D
 
 def _prompt_drafts(prompts: Mapping[str, PromptText], characters_per_token: float) -> Iterator[_Draft]:
     for name, prompt in sorted(prompts.items()):
-        yield _Draft(
-            "prompt.tokens", {"prompt": name}, estimate_tokens(prompt.text, characters_per_token), None
-        )
+        yield _Draft("prompt.tokens", {"prompt": name}, estimate_tokens(prompt.text, characters_per_token), None)
     for name, prompt in sorted(prompts.items()):
         if copies := duplicated_text(prompt, prompts):
             yield _Draft(
@@ -179,9 +173,7 @@ def _prompt_drafts(prompts: Mapping[str, PromptText], characters_per_token: floa
 
 def duplicated_text(prompt: PromptText, prompts: Mapping[str, PromptText]) -> str:
     """What the prompt could lose: copies in its own text, and text that a prompt included in it has too."""
-    included = {
-        placeholder: prompts[name].text for placeholder, name in prompt.includes.items() if name in prompts
-    }
+    included = {placeholder: prompts[name].text for placeholder, name in prompt.includes.items() if name in prompts}
     spans = [span for block in repeated_blocks(prompt.text) for span in block.further]
     spans += [block.span for block in included_blocks(prompt.text, included)]
     pieces: list[str] = []

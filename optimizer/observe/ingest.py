@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -94,7 +94,7 @@ class _Batch:
 
 async def import_file(
     path: Path, traces: TraceStore, clock: Clock, *, agent: str | None = None
-) -> AsyncIterator[ImportReport]:
+) -> AsyncGenerator[ImportReport]:
     """Imports one file; yields the report so far after each batch, the last time when all is done.
 
     `agent` wins over the line's. A line that cannot be used is refused with its reason and the rest goes on;
@@ -118,9 +118,7 @@ async def import_file(
         # A thread that reads cannot be stopped; it ends with its batch.
         await asyncio.wait([reading])
         batches.close()
-    yield replace(
-        report, truncated=lines.truncated, bytes_read=lines.bytes_total, bytes_total=lines.bytes_total
-    )
+    yield replace(report, truncated=lines.truncated, bytes_read=lines.bytes_total, bytes_total=lines.bytes_total)
 
 
 def _batches(lines: Lines, clock: Clock, agent: str | None) -> Generator[_Batch]:

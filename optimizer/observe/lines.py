@@ -40,9 +40,7 @@ class Lines:
                 else:
                     yield from self._read(file, file)
         except gzip.BadGzipFile as error:
-            raise InputError(
-                f"{str(self.path)!r} is a damaged gzip file ({error}); copy it again."
-            ) from error
+            raise InputError(f"{str(self.path)!r} is a damaged gzip file ({error}); copy it again.") from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(

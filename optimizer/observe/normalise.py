@@ -53,9 +53,7 @@ def normalise(line: dict[str, Any], *, now: datetime) -> tuple[str | None, Trace
         "extra": _extra(checked),
     }
     trace.update({name: value for name, value in checked.items() if name in _COPIED})
-    if "model" not in trace and (
-        models := [event["model"] for event in _llm_calls(events) if "model" in event]
-    ):
+    if "model" not in trace and (models := [event["model"] for event in _llm_calls(events) if "model" in event]):
         trace["model"] = models[0]
     trace.update({column: value for name, value in outcome.items() if (column := _OUTCOME.get(name))})
     return checked.get("agent"), cast("Trace", trace)
@@ -77,9 +75,7 @@ def _without(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     parts = cast("dict[str, Any]", value)
-    return (
-        {name: part for name, part in parts.items() if part is not None} if None in parts.values() else parts
-    )
+    return {name: part for name, part in parts.items() if part is not None} if None in parts.values() else parts
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -193,9 +189,7 @@ def _prompts(line: TraceLine, events: list[Event]) -> dict[str, str | list[str]]
 def _extra(line: TraceLine) -> dict[str, Any]:
     """What is not ours, and what we had no use for."""
     values = cast("dict[str, Any]", line)
-    used = next(
-        (field for field in ("prompts", "prompt_version", "system_prompt_sha") if field in line), None
-    )
+    used = next((field for field in ("prompts", "prompt_version", "system_prompt_sha") if field in line), None)
     extra = {
         name: value
         for name, value in values.items()

@@ -75,8 +75,7 @@ def _clean(value: Any, depth: int) -> tuple[Any, bool]:
         return [item for item, _ in items], any(changed for _, changed in items)
     if isinstance(value, dict):
         pairs = [
-            (_clean(key, depth + 1), _clean(item, depth + 1))
-            for key, item in cast("Mapping[str, Any]", value).items()
+            (_clean(key, depth + 1), _clean(item, depth + 1)) for key, item in cast("Mapping[str, Any]", value).items()
         ]
         return {key: item for (key, _), (item, _) in pairs}, any(k or v for (_, k), (_, v) in pairs)
     return value, False

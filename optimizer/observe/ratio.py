@@ -13,9 +13,7 @@ RATIO_MIN, RATIO_MAX = 2.5, 6.0
 SESSIONS_MIN = 5
 
 
-def characters_per_token(
-    measures: Measures, prompts: Mapping[str, PromptText], tools_characters: int | None
-) -> float:
+def characters_per_token(measures: Measures, prompts: Mapping[str, PromptText], tools_characters: int | None) -> float:
     """The ratio over the first responses: prompt, tool specs and first messages, by their tokens.
 
     3.8 where it cannot be learned: few first responses with tokens, tools known by name only, more than one

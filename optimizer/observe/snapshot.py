@@ -89,9 +89,7 @@ async def fold_all(rollups: RollupStore, agent: str | None) -> int:
 
 
 async def _look(rollups: RollupStore, agent: str, window: Window, resolver: Resolver) -> Look:
-    measures, before = await asyncio.gather(
-        rollups.read(agent, window), rollups.read(agent, window.before(MONTH))
-    )
+    measures, before = await asyncio.gather(rollups.read(agent, window), rollups.read(agent, window.before(MONTH)))
     return Look(
         span=window.until - window.since,
         window=window,

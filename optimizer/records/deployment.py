@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from optimizer.records.base import Record
 from optimizer.records.states import DeploymentState
 from optimizer.records.verdict import Verdict
@@ -18,7 +20,9 @@ class PromptRef(Record):
 
     label: str = "prod"
     follow: Follow = "label"
-    includes: dict[str, str] = {}  # placeholder -> name of the prompt whose text replaces it
+    includes: dict[str, str] = Field(
+        default_factory=dict[str, str]
+    )  # placeholder -> name of the prompt whose text replaces it
     required: tuple[str, ...] = ()  # placeholders that must stand in every version
 
 
@@ -29,7 +33,7 @@ class PromptVersion(Record):
     version: int
     text: str
     sha256: str
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class PlannedDeployment(Record):

@@ -39,6 +39,11 @@ class DeploymentState(StrEnum):
 
 
 UNDER_WAY = frozenset(
-    {DeploymentState.planned, DeploymentState.publishing, DeploymentState.published, DeploymentState.verifying}
+    {
+        DeploymentState.planned,
+        DeploymentState.publishing,
+        DeploymentState.published,
+        DeploymentState.verifying,
+    }
 )
 LIVE = frozenset({DeploymentState.live, DeploymentState.seen})

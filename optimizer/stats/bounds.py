@@ -89,9 +89,7 @@ def _hypergeometric_tail(k: int, marked: int, drawn: int, everything: int) -> fl
         upwards, count, last = True, k, most
     if (count > last) if upwards else (count < last):
         return 0.0 if upwards else 1.0
-    term = math.exp(
-        _log_choose(marked, count) + _log_choose(unmarked, drawn - count) - _log_choose(everything, drawn)
-    )
+    term = math.exp(_log_choose(marked, count) + _log_choose(unmarked, drawn - count) - _log_choose(everything, drawn))
     tail = term
     while count != last and term > tail * 1e-17:
         if upwards:

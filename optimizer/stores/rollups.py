@@ -29,6 +29,4 @@ class RollupStore:
 
     async def queued(self, agent: str, window: Window) -> int:
         """How many hours of the window are out of date."""
-        return int(
-            await self._database.call("rollups_queued", agent=agent, since=window.since, until=window.until)
-        )
+        return int(await self._database.call("rollups_queued", agent=agent, since=window.since, until=window.until))

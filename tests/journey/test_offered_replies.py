@@ -1,6 +1,6 @@
 """Every reply that is offered is sent, each in a telling of the same story of its own.
 
-One step deep; RATCHET_TEST_DEPTH=2 follows what is offered then, too.
+One step deep; TEST_DEPTH=2 follows what is offered then, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.journey.hotel import CORE
 from tests.journey.world import DANA, DAY, SAM, Chat, World
 from tests.plugins.database import with_database
 
-_DEPTH = int(os.environ.get("RATCHET_TEST_DEPTH", "1"))
+_DEPTH = int(os.environ.get("TEST_DEPTH", "1"))
 # How an answer begins that asks back, or does nothing for the one who did as they were told.
 _DEAD_ENDS = (
     "I do not", "I cannot", "There is no ", "Which ", "What should", "That ", "Nothing of that", "Nothing is under way",

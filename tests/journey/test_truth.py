@@ -84,9 +84,7 @@ async def observed(database: PostgresDatabase, run: str, folder: Path) -> Snapsh
 
 
 @pytest.mark.parametrize("run", RUNS)
-async def test_the_facts_of_a_run_equal_the_truth(
-    run: str, database: PostgresDatabase, tmp_path: Path
-) -> None:
+async def test_the_facts_of_a_run_equal_the_truth(run: str, database: PostgresDatabase, tmp_path: Path) -> None:
     snapshot = await observed(database, run, tmp_path)
     dev = truth()[run]["dev"]
     check_sessions(snapshot, dev)

@@ -1,6 +1,6 @@
 """Two processes run, decide and deploy at once on one database, and one of them is killed again and again.
 
-RATCHET_TEST_BUSY_SECONDS says for how long (8 by default).
+TEST_BUSY_SECONDS says for how long (8 by default).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.journey.busy_process import LEASE_SECONDS
 from tests.journey.chain import RECORD_LABELS, BusyDay
 from tests.journey.world import AGENT, World
 
-BUSY_SECONDS = float(os.environ.get("RATCHET_TEST_BUSY_SECONDS", "8"))
+BUSY_SECONDS = float(os.environ.get("TEST_BUSY_SECONDS", "8"))
 _ROOT = Path(__file__).parents[2]
 
 

@@ -39,9 +39,7 @@ def find_programs() -> Path:
     return max(found, key=lambda folder: int(re.sub(r"\D", "", folder.parent.name)))
 
 
-def reachable_programs(
-    programs: Path, user: ServerUser | None, cache_folders: Sequence[Path] = CACHE_FOLDERS
-) -> Path:
+def reachable_programs(programs: Path, user: ServerUser | None, cache_folders: Sequence[Path] = CACHE_FOLDERS) -> Path:
     """`programs` if `user` can run them, else a copy that it can run.
 
     The copy is made once per content, belongs to root, and nobody else can write there.

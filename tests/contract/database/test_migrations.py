@@ -74,9 +74,7 @@ def test_the_script_leaves_the_same_state_as_the_command(bare_dsn: str):
 
 
 def test_copying_into_a_folder_copies_what_is_not_there(tmp_path: Path):
-    assert [path.name for path in migrate.copy_into(tmp_path)] == [
-        one.path.name for one in migrate.all_migrations()
-    ]
+    assert [path.name for path in migrate.copy_into(tmp_path)] == [one.path.name for one in migrate.all_migrations()]
     assert migrate.copy_into(tmp_path) == ()
 
 

@@ -43,9 +43,7 @@ def closed_packages(tmp_path: Path) -> Path:
     return closed
 
 
-def test_with_a_closed_home_and_a_closed_environment(
-    new_home: Path, closed_packages: Path, workers: Workers
-) -> None:
+def test_with_a_closed_home_and_a_closed_environment(new_home: Path, closed_packages: Path, workers: Workers) -> None:
     new_home.mkdir(mode=0o700)
     worker = workers.start(new_home, "hold", packages=closed_packages)
     dsn = said(worker).split("\t")[0]
@@ -114,9 +112,7 @@ def python_of(user: pwd.struct_passwd) -> str:
     pytest.skip(f"{user.pw_name!r} can run no Python {sys.version_info[:2]} with the packages in {PACKAGES}")
 
 
-def test_an_ordinary_user_needs_no_rights_but_its_own_and_root_may_join(
-    open_folder: Path, workers: Workers
-) -> None:
+def test_an_ordinary_user_needs_no_rights_but_its_own_and_root_may_join(open_folder: Path, workers: Workers) -> None:
     own = open_folder / "own"
     own.mkdir(mode=0o700)
     os.chown(own, NOBODY.pw_uid, NOBODY.pw_gid)
@@ -145,9 +141,7 @@ def test_what_root_starts_in_the_home_of_somebody_can_be_used_by_that_person(
     end_all_in(home)
 
 
-def test_a_home_of_root_is_one_clear_sentence_for_an_ordinary_user(
-    open_folder: Path, workers: Workers
-) -> None:
+def test_a_home_of_root_is_one_clear_sentence_for_an_ordinary_user(open_folder: Path, workers: Workers) -> None:
     (open_folder / "home/postgres").mkdir(parents=True)
     worker = workers.start(open_folder / "home", "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
     assert "run as the user who owns that folder" in said(worker)

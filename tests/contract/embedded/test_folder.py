@@ -46,9 +46,7 @@ def test_folders_that_were_there_keep_their_modes_and_new_ones_are_private(new_h
     parent.chmod(0o711)
     home.chmod(0o755)
     open_embedded(home).close()
-    modes = {
-        path: stat.S_IMODE(path.stat().st_mode) for path in (parent, home, *(home / "postgres").iterdir())
-    }
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (parent, home, *(home / "postgres").iterdir())}
     assert modes.pop(parent) == 0o711
     assert modes.pop(home) == 0o755
     assert not [path for path, mode in modes.items() if mode & 0o077]

@@ -56,9 +56,7 @@ FACTS = (
         samples=("s-17", "s-44"),
     ),
     Fact(id="F2", name="tool.abandoned", labels={"tool": "write_article"}, value=9, n=201, samples=("s-17",)),
-    Fact(
-        id="F3", name="prompt.duplicated_tokens", labels={"prompt": "master_system_core"}, value=650, n=None
-    ),
+    Fact(id="F3", name="prompt.duplicated_tokens", labels={"prompt": "master_system_core"}, value=650, n=None),
 )
 CITES = {1: ("F1", "F2"), 3: ("F3",)}
 

@@ -259,9 +259,7 @@ def test_the_history_has_who_when_and_what_newest_first():
 
 
 def test_the_history_is_bounded_and_an_empty_one_says_so():
-    assert "Older ones are left out here" in as_text(
-        history_card("b", "prod", [row(**DECISION)] * 40, READER)
-    )
+    assert "Older ones are left out here" in as_text(history_card("b", "prod", [row(**DECISION)] * 40, READER))
     assert "Nothing was decided yet." in as_text(history_card("b", "prod", [], READER))
 
 
@@ -289,9 +287,7 @@ def every_card(told: Session) -> list[Card]:
 def test_every_reply_that_is_offered_is_understood(states: dict[int, ItemState]):
     told = with_states(states)
     pending = [
-        PendingItem(one.n, one.type.value, one.state is REMOVED)
-        for one in told.items
-        if one.state in (OPEN, REMOVED)
+        PendingItem(one.n, one.type.value, one.state is REMOVED) for one in told.items if one.state in (OPEN, REMOVED)
     ]
     for card in every_card(told):
         for choice in card.choices:

@@ -67,8 +67,7 @@ def test_every_fact_is_a_sentence_with_its_numbers(given: Fact, told: str):
 
 def test_the_sessions_to_look_at_are_named_once_and_are_few():
     facts = [
-        Fact(id=f"F{n}", name="sessions", labels={}, value=1, n=None, samples=("s1", f"s{n}"))
-        for n in range(2, 9)
+        Fact(id=f"F{n}", name="sessions", labels={}, value=1, n=None, samples=("s1", f"s{n}")) for n in range(2, 9)
     ]
     text = as_text(Card("", tuple(facts_blocks(facts))))
     assert text.endswith("Sessions to look at: s1, s2, s3, s4, s5")

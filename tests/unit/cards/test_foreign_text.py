@@ -54,9 +54,7 @@ def acted_on(text: str) -> list[str]:
     """The characters of a card's text that a terminal or a text layout would act on, beside its line ends."""
     bad = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     joiners = "\u200c\u200d"  # spell words of some languages; they move nothing
-    return [
-        char for char in text.replace("\n", "") if unicodedata.category(char) in bad and char not in joiners
-    ]
+    return [char for char in text.replace("\n", "") if unicodedata.category(char) in bad and char not in joiners]
 
 
 def cards_with(text: str) -> list[Card]:
@@ -95,18 +93,14 @@ def cards_with(text: str) -> list[Card]:
         {"kind": "rollback", "actor": "slack:x", "deployments": [{"prompt": text, "version": 2}]},
     ]
     rows = [{"at": NOW, "body": json.dumps(body)} for body in bodies]
-    notice = Notice(
-        1, "deployment_failed", None, text, {"prompt": text, "reason": text, "base_version": 1}, NOW
-    )
+    notice = Notice(1, "deployment_failed", None, text, {"prompt": text, "reason": text, "base_version": 1}, NOW)
     unknown = Notice(2, text, None, text, {}, NOW)
     return [
         session_card(told, reader),
         show_card(told, evil_item, reader, {text: f"x{storable}x"}),
         explain_card(told, evil_item, reader),
         decided_card(decided(failing, session=told, plan=plan(left_out=(left,))), reader),
-        deployed_card(
-            text, text, [deployment(DeploymentState.failed, prompt=text, reason=text)], reader, told
-        ),
+        deployed_card(text, text, [deployment(DeploymentState.failed, prompt=text, reason=text)], reader, told),
         history_card(text, text, rows, reader),
         question_card(text, text, text, ()),
         notice_card(notice, text, text, reader),

@@ -74,11 +74,7 @@ def test_an_item_of_two_prompts_names_each_before_its_difference():
     bases = {"playbooks": sha256_of("An old rule."), "master_system_core": sha256_of(CORE)}
     both = item(3, edits=edits, base_sha256=bases)
     text = as_text(show_card(session(), both, READER, TEXTS | {"playbooks": "An old rule."}))
-    assert (
-        text.index("\nmaster_system_core:\n")
-        < text.index("{+kind and brief.+}")
-        < text.index("\nplaybooks:\n")
-    )
+    assert text.index("\nmaster_system_core:\n") < text.index("{+kind and brief.+}") < text.index("\nplaybooks:\n")
     assert "An [-old-] {+new+} rule." in text
 
 
@@ -94,9 +90,7 @@ def test_a_registry_that_cannot_be_asked_still_shows_the_edits():
 
 def test_what_belongs_together_and_what_excludes_each_other():
     rival = Edit(prompt="master_system_core", find="Be kind.", replace="Be swift.")
-    told = session(
-        items=(item(3, requires=(uuid(4),)), item(4), item(5, edits=(rival,), type="prompt_change"))
-    )
+    told = session(items=(item(3, requires=(uuid(4),)), item(4), item(5, edits=(rival,), type="prompt_change")))
     text = as_text(show_card(told, told.items[0], READER, TEXTS))
     assert "It needs item 4 as well." in text
     assert "It changes the same words as item 5: deploy one of them" in text

@@ -17,9 +17,7 @@ from tests.unit.cards.samples import NOW, READER, verdict
 PROMPT = {"prompt": "master_system_core", "base_version": 1, "new_version": 2, "reason": None}
 
 
-def told(
-    kind: str, body: dict[str, Any], actor: str | None = "slack:U012AB3CD", reader: Reader = READER
-) -> str:
+def told(kind: str, body: dict[str, Any], actor: str | None = "slack:U012AB3CD", reader: Reader = READER) -> str:
     notice = Notice(1, kind, None, actor, body, NOW - timedelta(minutes=2))
     return " ".join(as_text(notice_card(notice, "blog-writer", "prod", reader)).split())
 
@@ -31,9 +29,7 @@ def test_another_person_approved_an_item():
 
 def test_the_person_itself_is_you():
     reader = Reader(NOW, "slack:U012AB3CD")
-    assert "You approved 3, 2 min ago." in told(
-        "decision", {"items": [{"n": 3, "to": "approved"}]}, reader=reader
-    )
+    assert "You approved 3, 2 min ago." in told("decision", {"items": [{"n": 3, "to": "approved"}]}, reader=reader)
 
 
 def test_an_item_that_was_approved_and_left_out_is_told_by_its_last_state():

@@ -87,9 +87,7 @@ def test_the_message_is_the_one_of_the_design():
 
 
 def test_the_message_opens_with_what_was_deployed_and_marks_what_was_answered():
-    second = verdict(
-        Outcome.not_enough_data, prompt="playbooks", base_version=4, new_version=5, sessions_after=12
-    )
+    second = verdict(Outcome.not_enough_data, prompt="playbooks", base_version=4, new_version=5, sessions_after=12)
     told = session(
         header=header(verdicts=(verdict(), second), alarms=("3 sessions, far fewer than usual",)),
         watching=watching(2),
@@ -110,13 +108,9 @@ def test_a_missing_cost_is_left_out_and_not_zero():
 def test_the_date_is_that_of_the_readers_day():
     from zoneinfo import ZoneInfo
 
-    card = session_card(
-        session(until=NOW - timedelta(hours=1)), Reader(NOW, timezone=ZoneInfo("America/New_York"))
-    )
+    card = session_card(session(until=NOW - timedelta(hours=1)), Reader(NOW, timezone=ZoneInfo("America/New_York")))
     assert card.header == "blog-writer (prod) self-analysis, 2026-02-26"
-    early = session_card(
-        session(until=NOW - timedelta(hours=2)), Reader(NOW, timezone=ZoneInfo("America/New_York"))
-    )
+    early = session_card(session(until=NOW - timedelta(hours=2)), Reader(NOW, timezone=ZoneInfo("America/New_York")))
     assert early.header == "blog-writer (prod) self-analysis, 2026-02-25"
 
 
@@ -134,9 +128,7 @@ def test_the_date_is_that_of_the_readers_day():
         (ItemState.done, None, "done"),
     ],
 )
-def test_every_answered_item_says_what_became_of_it(
-    state: ItemState, deployed: DeploymentState | None, mark: str
-):
+def test_every_answered_item_says_what_became_of_it(state: ItemState, deployed: DeploymentState | None, mark: str):
     card = session_card(with_states({3: state}), READER, [deployment(deployed)] if deployed else [])
     line = next(block for block in card.blocks if isinstance(block, ItemLine) and block.n == 3)
     assert (line.mark, line.closed) == (mark, True)

@@ -79,9 +79,7 @@ def test_replies_from_a_file(tmp_path: Path):
 
 
 def test_without_any_input_it_says_its_message_and_ends():
-    done = subprocess.run(
-        [*TALK], stdin=subprocess.DEVNULL, capture_output=True, cwd=ROOT, timeout=60, check=True
-    )
+    done = subprocess.run([*TALK], stdin=subprocess.DEVNULL, capture_output=True, cwd=ROOT, timeout=60, check=True)
     assert done.stdout.decode().endswith('Reply: "deploy all" | "show 3" | "skip"\n\nThe end; heavy: none\n')
 
 

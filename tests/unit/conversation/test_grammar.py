@@ -238,9 +238,7 @@ def test_a_snooze_without_a_usable_time_is_asked_about(text: str) -> None:
         ("\U0001f680", None), ("perfect", None), ("lgtm", None), ("> Deploy 3?\nyes", None), ("3", None),
     ],
 )  # fmt: skip
-def test_only_a_bare_yes_or_no_is_offered_to_the_bots_own_question(
-    text: str, acknowledgement: str | None
-) -> None:
+def test_only_a_bare_yes_or_no_is_offered_to_the_bots_own_question(text: str, acknowledgement: str | None) -> None:
     assert _question(text).acknowledgement == acknowledgement
 
 

@@ -59,26 +59,19 @@ def test_only_deployable_numbers_deploy(text: str, pending: list[PendingItem]) -
     if isinstance(answer, Understood):
         restored = {n for command in answer.commands if command.action == "restore" for n in command.items}
         prompts = {
-            item.n
-            for item in pending
-            if item.type == "prompt_change" and (not item.removed or item.n in restored)
+            item.n for item in pending if item.type == "prompt_change" and (not item.removed or item.n in restored)
         }
         assert set(answer.deploys) <= prompts
         assert list(answer.deploys) == sorted(set(answer.deploys))
 
 
 @given(_texts, _sessions)
-def test_only_a_deploy_command_deploys_and_only_its_own_numbers(
-    text: str, pending: list[PendingItem]
-) -> None:
+def test_only_a_deploy_command_deploys_and_only_its_own_numbers(text: str, pending: list[PendingItem]) -> None:
     answer = parse(text, pending)
     if isinstance(answer, Understood):
         ordered = {n for command in answer.commands if command.action == "deploy" for n in command.items}
         taken_out = {
-            n
-            for command in answer.commands
-            if command.action in ("remove", "mute", "done")
-            for n in command.items
+            n for command in answer.commands if command.action in ("remove", "mute", "done") for n in command.items
         }
         assert set(answer.deploys) <= ordered - taken_out
 

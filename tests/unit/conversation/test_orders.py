@@ -163,7 +163,7 @@ def test_nobody_is_offered_what_they_may_not_do() -> None:
 
 def test_where_nothing_that_was_meant_works_something_else_is_offered() -> None:
     assert _offers(_session("pl po")).of(("deploy 1",)) == ("deploy 2", "deploy all", "show 2", "skip")
-    assert _offers(None).of(("deploy all",)) == ("run optimization", "status", "help")
+    assert _offers(None).of(("make it so",)) == ("run optimization", "status", "help")
     assert _offers(_session("po")).of(()) == ()
 
 

@@ -75,9 +75,7 @@ def test_text_that_is_taken_out_is_no_longer_paid_for(
     assert least < 1 - mean_cost_usd(after) / mean_cost_usd(before) < most
     assert success_rate(after) == success_rate(before)
     assert [calls(line) for line in after] != [calls(line) for line in before]
-    assert [[c["args"] for c in calls(line)] for line in after] == [
-        [c["args"] for c in calls(line)] for line in before
-    ]
+    assert [[c["args"] for c in calls(line)] for line in after] == [[c["args"] for c in calls(line)] for line in before]
 
 
 def test_an_agent_without_playbooks_does_worse() -> None:

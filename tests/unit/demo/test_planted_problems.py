@@ -29,9 +29,7 @@ def test_write_article_times_out_in_nine_sessions_of_the_last_day(last_day: list
     hit = with_timeouts(last_day)
     assert len(hit) == 9
     for line in hit:
-        assert [(e["name"], e["error"]) for e in failures(line)] == [
-            ("write_article", "Error: timed out after 60 s")
-        ]
+        assert [(e["name"], e["error"]) for e in failures(line)] == [("write_article", "Error: timed out after 60 s")]
         assert len(calls(line, "write_article")) == 1  # not tried again
     assert success_rate(hit) < 0.3
 
@@ -104,9 +102,7 @@ def test_the_rest_is_healthy() -> None:
     assert 0 < len(other_errors) < 0.01 * len(lines)
     for line in other_errors:
         (error,) = failures(line)
-        again = [
-            e for e in line["events"] if e["type"] == "tool_result" and e["name"] == error["name"] and e["ok"]
-        ]
+        again = [e for e in line["events"] if e["type"] == "tool_result" and e["name"] == error["name"] and e["ok"]]
         assert again  # tried again, and then it worked
     assert all(max(repeats(line).values()) <= 2 for line in lines)
     assert sum(max(repeats(line).values()) == 2 for line in lines) <= len(other_errors)

@@ -140,10 +140,7 @@ def test_lines_are_small(last_day: list[Line]) -> None:
     sizes = [len(json.dumps(line, separators=(",", ":"))) for line in last_day]
     assert median(sizes) < 4_000
     assert max(sizes) < 14_000
-    assert (
-        max(s for s, line in zip(sizes, last_day, strict=True) if '"research":' not in json.dumps(line))
-        < 7_500
-    )
+    assert max(s for s, line in zip(sizes, last_day, strict=True) if '"research":' not in json.dumps(line)) < 7_500
 
 
 def test_nothing_points_to_a_real_host_or_looks_like_a_secret(last_day: list[Line]) -> None:

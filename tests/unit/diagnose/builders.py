@@ -27,9 +27,7 @@ class Traffic:
         for tool, (sessions, calls) in self.tools.items():
             self.add("tool.calls", sessions, calls, tool=tool)
 
-    def add(
-        self, name: str, n: int, total: float | None = None, *, largest: float = 0, **labels: str
-    ) -> Traffic:
+    def add(self, name: str, n: int, total: float | None = None, *, largest: float = 0, **labels: str) -> Traffic:
         """One row; `total` is n where a session counts one."""
         samples = tuple(f"s{number}" for number in range(min(n, 5)))
         self.rows[name, labels_of(**labels)] = Measure(

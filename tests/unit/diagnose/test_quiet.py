@@ -70,9 +70,7 @@ def counted(rng: np.random.Generator, a_day: int, error_rates: np.ndarray) -> tu
             planted = chances(error_rate)[tool]
             counts[tool] = rng.multinomial(sessions, planted)
         else:
-            counts[tool] = rng.multinomial(bad, troubled[tool]) + rng.multinomial(
-                sessions - bad, healthy[tool]
-            )
+            counts[tool] = rng.multinomial(bad, troubled[tool]) + rng.multinomial(sessions - bad, healthy[tool])
     return sessions, counts
 
 
@@ -143,9 +141,7 @@ def test_the_simulated_traffic_is_what_it_says() -> None:
 
 @pytest.mark.parametrize("a_day", [12, 50, 300])
 def test_healthy_agents_have_quiet_nights(a_day: int) -> None:
-    loud = [
-        [finding.title for finding in found] for night in nights(a_day) if (found := diagnose(night).findings)
-    ]
+    loud = [[finding.title for finding in found] for night in nights(a_day) if (found := diagnose(night).findings)]
     assert len(loud) <= 0.05 * NIGHTS, loud[:3]
 
 

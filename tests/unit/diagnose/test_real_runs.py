@@ -189,9 +189,7 @@ def test_the_transfer_that_is_repeated_a_hundred_times() -> None:
     # The loop has said it all: the same tool's redundant calls are no second item.
     assert set(findings) == {"loop:transfer_to_human_agents"}
     found = findings["loop:transfer_to_human_agents"]
-    assert found.title == (
-        "transfer_to_human_agents called with the same arguments up to 100 times (11 sessions)"
-    )
+    assert found.title == ("transfer_to_human_agents called with the same arguments up to 100 times (11 sessions)")
     assert found.goal is Goal.cost
 
 

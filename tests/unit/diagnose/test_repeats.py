@@ -66,9 +66,7 @@ def test_the_same_research_again_and_again() -> None:
     traffic = Traffic(240).add("repeated_text", 40, 480_000, largest=5, argument="research_text")
     traffic.add("tokens_in", 240, 9_500_000).add("tokens_out", 240, 100_000).add("cost_usd", 240, 10.0)
     found = diagnose(snapshot(traffic)).findings
-    assert [finding.title for finding in found] == [
-        "Same research text passed 5x in one session (~120k tokens/day)"
-    ]
+    assert [finding.title for finding in found] == ["Same research text passed 5x in one session (~120k tokens/day)"]
     assert found[0].goal is Goal.cost
     assert found[0].impact == pytest.approx(120_000)
     assert found[0].edits == ()

@@ -27,9 +27,7 @@ HEALTHY_BEFORE = Traffic(7200, {"write_article": (3600, 3900), "push_to_ghost": 
 
 def test_a_tool_that_times_out_and_is_not_tried_again() -> None:
     found = diagnose(snapshot(writing(10, 11, 9), HEALTHY_BEFORE)).findings
-    assert [finding.title for finding in found] == [
-        "write_article times out and is not tried again (9 sessions)"
-    ]
+    assert [finding.title for finding in found] == ["write_article times out and is not tried again (9 sessions)"]
     assert found[0].goal is Goal.accuracy
     assert found[0].advice is None
     assert found[0].impact == 9
@@ -80,9 +78,7 @@ def test_a_time_out_gives_the_prompt_no_rule() -> None:
 
 
 def test_a_finding_cites_what_it_says() -> None:
-    found = diagnose(
-        snapshot(writing(40, 80, 12, {"Error: draft N not found": 80}), HEALTHY_BEFORE)
-    ).findings[0]
+    found = diagnose(snapshot(writing(40, 80, 12, {"Error: draft N not found": 80}), HEALTHY_BEFORE)).findings[0]
     cited = {cite.name: cite for cite in found.cites}
     assert cited["tool.error_rate"].value == pytest.approx(80 / 130)
     assert cited["tool.error_rate"].n == 130
@@ -98,9 +94,7 @@ def test_a_finding_cites_what_it_says() -> None:
 
 
 def test_what_the_snapshot_lists_is_cited_as_it_is_listed() -> None:
-    listed = Fact(
-        id="F7", name="tool.errors", labels={"tool": "write_article"}, value=80, n=130, samples=("x",)
-    )
+    listed = Fact(id="F7", name="tool.errors", labels={"tool": "write_article"}, value=80, n=130, samples=("x",))
     found = diagnose(snapshot(writing(40, 80, 12), HEALTHY_BEFORE, facts=[listed])).findings[0]
     cited = next(cite for cite in found.cites if cite.name == "tool.errors")
     assert (cited.value, cited.n, cited.samples) == (80, 130, ("x",))
@@ -115,9 +109,7 @@ def test_few_calls_that_fail_in_long_sessions_are_healthy() -> None:
 def of_a_rare_tool(calling: int, failing: int, days: int) -> Traffic:
     traffic = Traffic(50 * days, {"push_to_ghost": (calling, calling)})
     return (
-        traffic.fails("push_to_ghost", failing, failing, {"Error: slug N is invalid": failing})
-        if failing
-        else traffic
+        traffic.fails("push_to_ghost", failing, failing, {"Error: slug N is invalid": failing}) if failing else traffic
     )
 
 
@@ -157,9 +149,7 @@ def test_what_was_answered_is_judged_by_what_came_after() -> None:
 def test_a_tool_that_fell_silent() -> None:
     before = Traffic(7200, {"inject_links": (2232, 2300)})
     found = diagnose(snapshot(Traffic(240), before, tools=["inject_links", "never_used"])).findings
-    assert [finding.title for finding in found] == [
-        "inject_links not called for 24h, before that in 31% of sessions"
-    ]
+    assert [finding.title for finding in found] == ["inject_links not called for 24h, before that in 31% of sessions"]
     assert found[0].goal is Goal.capability
     assert found[0].impact == pytest.approx(0.31 * 240)
     never_called, session_share = found[0].cites

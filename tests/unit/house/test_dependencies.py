@@ -24,9 +24,7 @@ def pins(lock: str) -> dict[str, list[str]]:
 
 def asked_for(*extras: str) -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = project["dependencies"] + [
-        line for extra in extras for line in project["optional-dependencies"][extra]
-    ]
+    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
     return [requirement for line in lines if (requirement := Requirement(line)).name != project["name"]]
 
 

@@ -15,9 +15,7 @@ DECISION = re.compile(r"(\d{4})-[a-z0-9-]+\.md")
 
 
 def pages() -> list[tuple[Path, str]]:
-    return [
-        (path, path.read_text(encoding="utf-8")) for path in project_files(".md") if "tests" not in path.parts
-    ]
+    return [(path, path.read_text(encoding="utf-8")) for path in project_files(".md") if "tests" not in path.parts]
 
 
 def scripts() -> Iterator[Path]:

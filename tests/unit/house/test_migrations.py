@@ -15,9 +15,7 @@ SERVER_CLOCK = re.compile(
     re.IGNORECASE,
 )
 LEASE = "-- lease:"
-CREATES = re.compile(
-    r"\bcreate\s+(?:or\s+replace\s+)?(?:function|procedure|aggregate)\s+([\w.\"]+)", re.IGNORECASE
-)
+CREATES = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:function|procedure|aggregate)\s+([\w.\"]+)", re.IGNORECASE)
 OURS = re.compile(r"(public\.ratchet_|ratchet\.)\w+")
 
 

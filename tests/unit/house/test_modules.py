@@ -51,7 +51,5 @@ def test_an_exception_goes_when_its_reason_is_gone() -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     """Someone who opens a file in the middle of the night is told first where they are."""
-    silent = [
-        relative(path) for path in modules() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    ]
+    silent = [relative(path) for path in modules() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
     assert silent == []

@@ -19,21 +19,15 @@ def nested(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest
 
 
 def run(pytester: pytest.Pytester, plugin: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess(
-        "-p", f"tests.plugins.{plugin}", "-p", "no:randomly", "-p", "no:xdist"
-    )
+    return pytester.runpytest_subprocess("-p", f"tests.plugins.{plugin}", "-p", "no:randomly", "-p", "no:xdist")
 
 
-@pytest.mark.parametrize(
-    "host", [None, "", "localhost", "db.localhost", "127.0.0.1", "127.8.8.8", "::1", b"127.0.0.1"]
-)
+@pytest.mark.parametrize("host", [None, "", "localhost", "db.localhost", "127.0.0.1", "127.8.8.8", "::1", b"127.0.0.1"])
 def test_loopback_is_this_machine(host: object) -> None:
     assert is_this_machine(host)
 
 
-@pytest.mark.parametrize(
-    "host", ["example.com", "10.0.0.1", "169.254.169.254", "localhost.example.com", "2001:db8::1"]
-)
+@pytest.mark.parametrize("host", ["example.com", "10.0.0.1", "169.254.169.254", "localhost.example.com", "2001:db8::1"])
 def test_everything_else_is_not(host: object) -> None:
     assert not is_this_machine(host)
 
@@ -97,9 +91,7 @@ def test_a_skip_fails_the_build(nested: pytest.Pytester, monkeypatch: pytest.Mon
     result.stdout.fnmatch_lines(["*no browser here*", "*a skip counts as a failure*"])
 
 
-def test_a_module_that_skips_itself_fails_the_build(
-    nested: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_that_skips_itself_fails_the_build(nested: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     nested.makepyfile("import pytest; pytest.skip('not on this system', allow_module_level=True)")
     result = run(nested, "skips_fail_in_ci")
@@ -107,9 +99,7 @@ def test_a_module_that_skips_itself_fails_the_build(
     result.stdout.fnmatch_lines(["*not on this system*"])
 
 
-def test_keys_of_the_developer_do_not_reach_a_test(
-    nested: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_of_the_developer_do_not_reach_a_test(nested: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMPTLAYER_API_KEY", "pl_live")
     monkeypatch.setenv("DATABASE_URL", "postgresql://production")
     nested.makepyfile(

@@ -38,8 +38,6 @@ def test_such_a_place_is_recognised(place: str) -> None:
     assert places(f"see {place} for more")
 
 
-@pytest.mark.parametrize(
-    "text", ["the /home page", "/workflows/main.yml", "public.ratchet_x", "tests/workers"]
-)
+@pytest.mark.parametrize("text", ["the /home page", "/workflows/main.yml", "public.ratchet_x", "tests/workers"])
 def test_ordinary_words_are_not(text: str) -> None:
     assert places(text) == []

@@ -15,9 +15,7 @@ OPENAI = {"type": "function", "function": {"name": "search", "parameters": {}}}
 ANTHROPIC = {"name": "publish", "input_schema": {}}
 
 
-@pytest.mark.parametrize(
-    "given", [[OPENAI, ANTHROPIC, "think"], {"tools": [OPENAI, ANTHROPIC, "think", "think"]}]
-)
+@pytest.mark.parametrize("given", [[OPENAI, ANTHROPIC, "think"], {"tools": [OPENAI, ANTHROPIC, "think", "think"]}])
 def test_specs_of_either_form_and_names_are_read(tmp_path: Path, given: Any) -> None:
     path = tmp_path / "tools.json"
     path.write_text(json.dumps(given), encoding="utf-8-sig")

@@ -35,9 +35,7 @@ def test_there_is_no_fact_about_what_no_session_carries() -> None:
 
 
 def test_a_mean_is_over_the_sessions_that_carry_the_value() -> None:
-    found = facts(
-        measures(sessions=SESSIONS, cost_usd=Measure(n=2, total=0.5), success=Measure(n=3, total=1))
-    )
+    found = facts(measures(sessions=SESSIONS, cost_usd=Measure(n=2, total=0.5), success=Measure(n=3, total=1)))
     assert (found["cost_usd.mean", ""].value, found["cost_usd.mean", ""].n) == (0.25, 2)
     assert (found["success_rate", ""].value, found["success_rate", ""].n) == (pytest.approx(1 / 3), 3)
 

@@ -40,24 +40,18 @@ def test_events_are_sorted_by_time_and_the_last_one_ends_the_trace() -> None:
     assert (stored["trace_id"], stored["event_count"]) == ("s1", 2)
 
 
-@pytest.mark.parametrize(
-    "written", ["2026-02-26T06:00:00", "2026-02-26T08:00:00+02:00", "2026-02-26 06:00:00Z"]
-)
+@pytest.mark.parametrize("written", ["2026-02-26T06:00:00", "2026-02-26T08:00:00+02:00", "2026-02-26 06:00:00Z"])
 def test_a_time_is_utc_unless_it_says_otherwise(written: str) -> None:
     assert trace(started_at=written)["started_at"] == "2026-02-26T06:00:00Z"
 
 
 def test_a_result_takes_id_and_name_of_its_call() -> None:
-    stored = trace(
-        call(1, "f", call_id="a"), call(2, "g", call_id="b"), result(3, call_id="b"), result(4, call_id="a")
-    )
+    stored = trace(call(1, "f", call_id="a"), call(2, "g", call_id="b"), result(3, call_id="b"), result(4, call_id="a"))
     assert pairs(stored)[2:] == [("tool_result", "b", "g"), ("tool_result", "a", "f")]
 
 
 def test_without_ids_results_are_paired_in_order_per_tool() -> None:
-    stored = trace(
-        call(1, "f"), call(2, "g"), call(3, "f"), result(4, name="f"), result(5, name="g"), result(6)
-    )
+    stored = trace(call(1, "f"), call(2, "g"), call(3, "f"), result(4, name="f"), result(5, name="g"), result(6))
     assert pairs(stored) == [
         ("tool_call", "#1", "f"),
         ("tool_call", "#2", "g"),
@@ -69,9 +63,7 @@ def test_without_ids_results_are_paired_in_order_per_tool() -> None:
 
 
 def test_an_id_that_comes_again_is_made_unique() -> None:
-    stored = trace(
-        call(1, "f", call_id="1"), result(2, call_id="1"), call(3, "g", call_id="1"), result(4, call_id="1")
-    )
+    stored = trace(call(1, "f", call_id="1"), result(2, call_id="1"), call(3, "g", call_id="1"), result(4, call_id="1"))
     assert [event["call_id"] for event in stored["events"]] == ["1", "1", "#1", "#1"]
     assert stored["events"][3]["name"] == "g"
 
@@ -121,9 +113,7 @@ def test_arguments_in_json_text_and_texts_that_are_none_are_put_in_shape() -> No
 
 
 def test_null_is_absence_in_our_fields_and_kept_in_others() -> None:
-    stored = trace(
-        {"type": "llm_call", "t_ms": 1, "tokens_in": None, "mine": 1}, model=None, outcome=None, note=None
-    )
+    stored = trace({"type": "llm_call", "t_ms": 1, "tokens_in": None, "mine": 1}, model=None, outcome=None, note=None)
     assert stored["events"] == [{"type": "llm_call", "t_ms": 1, "mine": 1}]
     assert (stored["extra"], "model" in stored, "success" in stored) == ({"note": None}, False, False)
 
@@ -137,9 +127,7 @@ def test_null_is_absence_in_our_fields_and_kept_in_others() -> None:
         ({}, {}),
     ],
 )
-def test_the_prompts_are_those_that_the_line_says_best(
-    fields: dict[str, Any], prompts: dict[str, str]
-) -> None:
+def test_the_prompts_are_those_that_the_line_says_best(fields: dict[str, Any], prompts: dict[str, str]) -> None:
     assert trace(**fields)["prompts"] == prompts
 
 

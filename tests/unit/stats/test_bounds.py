@@ -31,9 +31,7 @@ def exact_fisher(k: int, n: int, k_before: int, n_before: int) -> float:
     return float(tail / total)
 
 
-@given(
-    st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.001, 0.999)
-)
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.001, 0.999))
 def test_the_tail_is_the_sum_of_the_binomial_probabilities(count: tuple[int, int], p: float) -> None:
     k, n = count
     assert binomial_tail(k, n, p) == pytest.approx(exact_tail(k, n, p), rel=1e-9, abs=1e-300)
@@ -90,12 +88,8 @@ def test_an_empty_side_proves_nothing() -> None:
 
 
 def test_large_counts_are_exact_too() -> None:
-    assert share_rose(900, 30_000, 800, 30_000) == pytest.approx(
-        exact_fisher(900, 30_000, 800, 30_000), rel=1e-8
-    )
-    assert share_rose(800, 30_000, 900, 30_000) == pytest.approx(
-        exact_fisher(800, 30_000, 900, 30_000), rel=1e-8
-    )
+    assert share_rose(900, 30_000, 800, 30_000) == pytest.approx(exact_fisher(900, 30_000, 800, 30_000), rel=1e-8)
+    assert share_rose(800, 30_000, 900, 30_000) == pytest.approx(exact_fisher(800, 30_000, 900, 30_000), rel=1e-8)
     assert 0.0 <= share_rose(60_000, 1_000_000, 50_000, 1_000_000) < 1e-100
     assert share_fell(60_000, 1_000_000, 50_000, 1_000_000) == pytest.approx(1.0)
     assert share_fell(0, 1_000_000, 500_000, 1_000_000) == 0.0

@@ -41,9 +41,7 @@ def test_more_data_never_widens_the_interval(n: int, planned_n: int, alpha: floa
 @given(st.integers(10, 5_000))
 def test_the_interval_is_tightest_where_it_was_planned(n: int) -> None:
     planned = half_width(1.0, n, ALPHA, n)
-    assert planned <= 1.001 * min(
-        half_width(1.0, n, ALPHA, other) for other in (n // 4 + 1, n // 2, 2 * n, 4 * n)
-    )
+    assert planned <= 1.001 * min(half_width(1.0, n, ALPHA, other) for other in (n // 4 + 1, n // 2, 2 * n, 4 * n))
 
 
 def test_it_is_wider_than_an_interval_for_one_look() -> None:
@@ -77,9 +75,7 @@ def test_all_looks_of_a_relative_difference_hold_the_truth() -> None:
     rng = np.random.default_rng(7)
     misses = 0
     for _ in range(400):
-        intervals = [
-            relative_difference(a, b, ALPHA, 2 * DAYS * 40) for a, b in daily_looks(rng, 0.04, 0.028)
-        ]
+        intervals = [relative_difference(a, b, ALPHA, 2 * DAYS * 40) for a, b in daily_looks(rng, 0.04, 0.028)]
         misses += any(not interval.low <= -0.3 <= interval.high for interval in intervals)
     assert misses <= 0.05 * 400
 
