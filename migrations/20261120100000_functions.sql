@@ -1224,6 +1224,12 @@ begin
     'known', jsonb_array_length(p_traces) - cardinality(fresh) - grown - rated);
 end $$;
 
+-- When the newest trace of the agent began; null where there is none.
+create or replace function public.ratchet_traces_newest(p_agent text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select to_jsonb(max(started_at)) from ratchet.traces where agent = p_agent;
+$$;
+
 -- Nobody but the service role calls our functions; roles are touched only where they exist.
 do $$
 declare

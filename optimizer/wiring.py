@@ -94,17 +94,18 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         return LocalRegistry(database, agent, clock)
 
     agents, rollups, sessions = AgentStore(database), RollupStore(database), SessionStore(database)
+    traces = TraceStore(database)
     deployments, audit = DeploymentStore(database), AuditStore(database)
     worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     prompts = Prompts(settings, clock, agents, registry_of)
-    runs = Runs(prompts, sessions, deployments, rollups, clock, worker_name)
+    runs = Runs(prompts, sessions, deployments, traces, rollups, clock, worker_name)
     decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)
     return Ratchet(
         settings=settings,
         clock=clock,
         database=database,
         agents=agents,
-        traces=TraceStore(database),
+        traces=traces,
         rollups=rollups,
         sessions=sessions,
         deployments=deployments,

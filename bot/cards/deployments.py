@@ -26,7 +26,7 @@ def deployed_card(
     """What became of one batch. `session` gives its items their numbers."""
     shown = numbers_of(session)
     blocks: list[Block] = [deployment_line(one, reader, shown) for one in deployments[:_SHOWN_MAX]]
-    live = any(one.state in LIVE and one.rollback is None for one in deployments)
+    live = any(one.stands for one in deployments)
     if live:
         blocks.append(Note(TAKE_BACK))
     choices = ("rollback", "status") if live else ("status", "history")
@@ -39,7 +39,7 @@ def deployment_line(one: Deployment, reader: Reader, shown: Mapping[UUID, int] |
     """`Live: master_system_core v2 (was v1), item 3.`"""
     prompt = safe(one.prompt)
     which = _which(one, shown or {})
-    if one.state in LIVE and one.rollback is not None:
+    if one.state in LIVE and not one.stands:
         return Line(f"Being taken back: {prompt} v{one.new_version}{which}.")
     if one.state in LIVE:
         return Line(f"Live: {prompt} v{one.new_version} (was v{one.base_version}){which}.", "good")

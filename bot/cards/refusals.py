@@ -11,7 +11,7 @@ from optimizer.approve.machine import Refusal
 
 # `{first}`: who decided before; `{when}`: when the items expired; `{which}`: the items whose prompt changed.
 _SENTENCES = {
-    Refusal.not_allowed: "You are not an approver of this agent, so nothing was done; ask one of them.",
+    Refusal.not_allowed: "You are not an approver of this agent, so nothing was done; the settings say who is.",
     Refusal.expired: "These items expired {when}, so nothing was done; a new run brings what is still true.",
     Refusal.superseded: "A newer list replaced this one, so nothing was done; please answer that one.",
     Refusal.decided: "{first}, so nothing more was done.",

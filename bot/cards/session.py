@@ -110,7 +110,8 @@ def _header(agent: str, environment: str, until: datetime, reader: Reader) -> st
 
 def _opening(header: Header, watching: Sequence[Watching]) -> Iterator[Block]:
     cost = f", avg cost {usd(header.cost_usd_mean)}" if header.cost_usd_mean is not None else ""
-    yield Line(f"Last {safe(header.span)}: {count(header.sessions, 'session')}{cost}")
+    when = safe(header.span) if header.exact else f"Last {safe(header.span)}"
+    yield Line(f"{when}: {count(header.sessions, 'session')}{cost}")
     for alarm in header.alarms[:ALARMS_MAX]:
         yield Line(f"Alarm: {sentence(alarm)}", "bad")
     for verdict in header.verdicts:

@@ -28,8 +28,8 @@ def status_card(
     if not blocks:
         blocks.append(Line("Nothing waits for a decision."))
     shown = numbers_of(session)
-    under_way = [one for one in deployments if one.state in UNDER_WAY or (one.state in LIVE and one.rollback)]
-    live = [one for one in deployments if one.state in LIVE and one.rollback is None]
+    under_way = [one for one in deployments if one.state in UNDER_WAY or (one.state in LIVE and not one.stands)]
+    live = [one for one in deployments if one.stands]
     blocks += [deployment_line(one, reader, shown) for one in under_way[:_LIVE_SHOWN_MAX]]
     blocks += [standing_line(one, reader) for one in live[:_LIVE_SHOWN_MAX]]
     if not live and not under_way:

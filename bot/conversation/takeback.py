@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from bot.cards.words import are, items
 from bot.conversation.chat import Chat
 from optimizer.records.deployment import Deployment
-from optimizer.records.states import LIVE, UNDER_WAY, ItemState
+from optimizer.records.states import UNDER_WAY, ItemState
 
 _QUESTION_MINUTES = 10
 # A batch to be carried out, a sentence, or a sentence with the replies that would work.
@@ -109,7 +109,7 @@ class TakeBack:
     async def _live(self) -> list[Deployment]:
         """What is live and not being taken back, newest first."""
         newest = await self._ratchet.deployments.newest(self._chat.agent)
-        return [one for one in newest if one.state in LIVE and one.rollback is None]
+        return [one for one in newest if one.stands]
 
     def _nothing_to_undo(self) -> str:
         session = self._chat.shown.session

@@ -113,3 +113,9 @@ language sql immutable set search_path = pg_catalog as $$
   window same as (partition by trace_id)
   order by trace_id, event_count desc, ended_at desc, ordinality
 $$;
+
+-- When the newest trace of the agent began; null where there is none.
+create or replace function public.ratchet_traces_newest(p_agent text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet as $$
+  select to_jsonb(max(started_at)) from ratchet.traces where agent = p_agent;
+$$;

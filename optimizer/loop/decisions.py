@@ -22,6 +22,8 @@ from optimizer.stores.audit import AuditStore, audit_body
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.sessions import SessionStore
 
+_ATTEMPTS_MAX = 5  # against others who decide about the same session
+
 
 @dataclass(frozen=True)
 class Rebased:
@@ -72,16 +74,22 @@ class Decisions:
         Where they fit, the item is bound to the new text and has to be shown again: it needs a new yes. Where
         they do not, it is stale.
         """
-        current = await self.prompts.current(
-            session.agent, self.prompts.refs(await self.prompts.declared(session.agent))
-        )
+        refs = self.prompts.refs(await self.prompts.declared(session.agent))
+        current = await self.prompts.current(session.agent, refs)
         fresh = [item.model_copy(update={"base_sha256": _bases(item, current)}) for item in items]
-        plan = make_plan(fresh, current, self.prompts.refs(await self.prompts.declared(session.agent)))
-        lost = {left.item: left.reason for left in plan.left_out}
+        everything = frozenset(item.id for item in session.items)
+        lost: dict[UUID, str] = {}
+        for item in fresh:  # each by itself: what overlaps or requires is told when it is approved
+            alone = make_plan([item], current, refs, already_live=everything)
+            lost |= {left.item: left.reason for left in alone.left_out}
         at = self.clock.now()
         rows = [{"id": str(item.id), "base_sha256": None if item.id in lost else item.base_sha256} for item in fresh]
         audit = audit_body("rebased", at=iso(at), session_id=str(session.id), items=rows)
-        await self.sessions.rebase(session, rows, audit, at)
+        latest: Session | None = session
+        for _ in range(_ATTEMPTS_MAX):
+            if latest is None or await self.sessions.rebase(latest, rows, audit, at):
+                break
+            latest = await self.sessions.read(session.id)
         return Rebased(
             fits=tuple(item.n for item in fresh if item.id not in lost),
             lost={item.n: lost[item.id] for item in fresh if item.id in lost},

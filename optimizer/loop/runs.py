@@ -13,7 +13,7 @@ from optimizer.clock import Clock, iso
 from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.prompts import Prompts
-from optimizer.measure.compare import compare
+from optimizer.measure.compare import compare, newest_of_each_prompt, version_that_ran
 from optimizer.observe.resolve import Resolver
 from optimizer.observe.snapshot import take_snapshot
 from optimizer.propose.items import Proposal, propose
@@ -23,7 +23,7 @@ from optimizer.records.facts import Measures
 from optimizer.records.report import RunReport, RunStatus
 from optimizer.records.session import Header
 from optimizer.records.snapshot import MONTH, PromptText, Snapshot
-from optimizer.records.states import LIVE, DeploymentState
+from optimizer.records.states import DeploymentState
 from optimizer.records.verdict import Outcome, Verdict
 from optimizer.records.window import Window, spell
 from optimizer.stores.agents import Agent
@@ -31,6 +31,7 @@ from optimizer.stores.audit import audit_body
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
+from optimizer.stores.traces import TraceStore
 
 _LEASE_SECONDS = 180  # a run whose process died is in nobody's way for longer
 _JOIN_SECONDS = 200  # how long a second caller waits for the run that is under way: longer than the lease
@@ -48,6 +49,7 @@ class Runs:
     prompts: Prompts
     sessions: SessionStore
     deployments: DeploymentStore
+    traces: TraceStore
     rollups: RollupStore
     clock: Clock
     worker_name: str
@@ -102,25 +104,29 @@ class Runs:
         diagnosis = diagnose(snapshot, rule_starts(answered))
         pinned = frozenset(name for name, ref in refs.items() if ref.follow == "pinned")
         proposal = propose(diagnosis.findings, snapshot.facts, texts, pinned, answered, uuid4, self.clock.now())
-        return _Found(snapshot, diagnosis, proposal, tuple(measured))
+        newest = await self.traces.newest(declared.agent)
+        return _Found(snapshot, diagnosis, proposal, tuple(measured), exact, _alarms(snapshot, newest, exact=exact))
 
     async def _verdicts(self, agent: str, window: Window, resolver: Resolver) -> list[tuple[Deployment, Verdict]]:
-        """What each live deployment did up to the window's end, newest first."""
+        """What the newest deployment of each prompt did up to the window's end, newest first."""
 
         async def measures(since: datetime, until: datetime) -> Measures:
             return resolver.relabel(await self.rollups.read(agent, Window(since=since, until=until)))
 
         measured: list[tuple[Deployment, Verdict]] = []
-        for deployment in await self.deployments.newest(agent):
+        deployments = await self.deployments.newest(agent)
+        for deployment in newest_of_each_prompt(deployments):
             live_at = deployment.live_at
-            if deployment.state in LIVE and live_at is not None and live_at < window.until:
+            if live_at is not None and live_at < window.until:
                 before = await measures(live_at - MONTH, live_at)
                 after = await measures(live_at, window.until)
-                measured.append((deployment, compare(deployment, before, after)))
+                ran_before = version_that_ran(deployment, deployments, before)
+                measured.append((deployment, compare(deployment, before, after, ran_before)))
         return measured
 
     async def _measured(self, found: _Found) -> None:
         """Writes down what was seen in traffic and what it did, once it is new."""
+        # What no rule sees any more stands at nothing: if it comes back, it is told at once.
         severity = {finding.key: finding.severity for finding in found.diagnosis.findings}
         for deployment, verdict in found.measured:
             seen = verdict.sessions_after > 0
@@ -223,17 +229,20 @@ class _Found:
     diagnosis: Diagnosis
     proposal: Proposal
     measured: tuple[tuple[Deployment, Verdict], ...]
+    exact: bool
+    alarms: tuple[str, ...]
 
     @property
     def header(self) -> Header:
         measures = self.snapshot.main.measures
         cost = measures.get("cost_usd")
         return Header(
-            span=spell(self.snapshot.window.until - self.snapshot.window.since),
+            span=_span(self.snapshot.window, exact=self.exact),
             sessions=measures.get("sessions").n,
             cost_usd_mean=cost.mean if cost.n else None,
             verdicts=tuple(verdict for _, verdict in self.measured[:_VERDICTS_SHOWN_MAX]),
-            alarms=_alarms(self.snapshot),
+            exact=self.exact,
+            alarms=self.alarms,
         )
 
     def report(self, status: RunStatus, seconds: float) -> RunReport:
@@ -250,16 +259,21 @@ class _Found:
         )
 
 
-def _alarms(snapshot: Snapshot) -> tuple[str, ...]:
+def _span(window: Window, *, exact: bool) -> str:
+    return f"{window.since:%Y-%m-%d} to {window.until:%Y-%m-%d}" if exact else spell(window.until - window.since)
+
+
+def _alarms(snapshot: Snapshot, newest: datetime | None, *, exact: bool) -> tuple[str, ...]:
     """Quiet is not blind: no traffic, or far less than usual, is said first."""
     window = snapshot.window
     sessions = snapshot.main.measures.get("sessions").n
     usual = snapshot.main.before.get("sessions").n * ((window.until - window.since) / MONTH)
-    span = spell(window.until - window.since)
+    when = f"from {_span(window, exact=True)}" if exact else f"in the last {_span(window, exact=False)}"
     if not sessions:
-        return (f"No agent sessions in the last {span}: check that traces still arrive.",)
+        seen = f"the newest trace began {newest:%Y-%m-%d %H:%M} UTC" if newest else "no trace was ever imported"
+        return (f"No agent sessions {when}; {seen}: check that traces still arrive.",)
     if usual >= _USUAL_SESSIONS_MIN and sessions < _USUAL_SHARE_MIN * usual:
-        return (f"Only {sessions} agent sessions in the last {span}, usually about {usual:.0f}: check the traces.",)
+        return (f"Only {sessions} agent sessions {when}, usually about {usual:.0f}: check the traces.",)
     return ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from optimizer.records.deployment import Deployment
 from optimizer.records.facts import NOTHING, Measure, Measures
@@ -16,10 +17,39 @@ ALPHA = 0.05 / 3  # three metrics share 5 %
 _BETTER_IS_LOWER = {"cost_usd": True, "success": False, "errors": True}
 
 
-def compare(deployment: Deployment, before: Measures, after: Measures) -> Verdict:
-    """`before` and `after` hold the measures split by `prompt_version`, labelled `name@version`."""
+def newest_of_each_prompt(deployments: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    """Of deployments that stand, newest first: for each prompt the one that traffic runs under now."""
+    newest: dict[str, Deployment] = {}
+    for deployment in deployments:
+        if deployment.stands:
+            newest.setdefault(deployment.prompt, deployment)
+    return tuple(newest.values())
+
+
+def version_that_ran(deployment: Deployment, deployments: Sequence[Deployment], before: Measures) -> int:
+    """The version to compare with: the base, or, where no session ever ran under it, the one before that."""
+    came_from = {
+        one.new_version: one.base_version
+        for one in reversed(deployments)
+        if one.prompt == deployment.prompt and one.id != deployment.id and one.new_version is not None
+    }
+    version = deployment.base_version
+    for _ in came_from:
+        ran = before.get("sessions", prompt_version=f"{deployment.prompt}@{version}").n
+        if ran or version not in came_from:
+            break
+        version = came_from[version]
+    return version
+
+
+def compare(deployment: Deployment, before: Measures, after: Measures, base_version: int | None = None) -> Verdict:
+    """`before` and `after` hold the measures split by `prompt_version`, labelled `name@version`.
+
+    `base_version` is the version to compare with, where it is not the deployment's own base.
+    """
     assert deployment.new_version is not None  # live: the state machine says so
-    old = f"{deployment.prompt}@{deployment.base_version}"
+    compared = deployment.base_version if base_version is None else base_version
+    old = f"{deployment.prompt}@{compared}"
     new = f"{deployment.prompt}@{deployment.new_version}"
 
     def sides(name: str) -> tuple[Measure, Measure]:
@@ -35,7 +65,7 @@ def compare(deployment: Deployment, before: Measures, after: Measures) -> Verdic
     return Verdict(
         deployment_id=deployment.id,
         prompt=deployment.prompt,
-        base_version=deployment.base_version,
+        base_version=compared,
         new_version=deployment.new_version,
         sessions_before=sessions[0].n,
         sessions_after=sessions[1].n,

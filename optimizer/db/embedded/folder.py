@@ -83,8 +83,8 @@ def prepare(home: Path) -> Folder:
                 os.chown(folder.path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     except OSError as error:
         raise EmbeddedServerError(
-            f"cannot create the folder of the embedded PostgreSQL in {str(home)!r} ({error.strerror}); "
-            "set RATCHET_HOME to a folder that you may write"
+            f"Cannot create the folder of the embedded PostgreSQL in {str(home)!r} ({error.strerror}); "
+            "set RATCHET_HOME to a folder that you may write."
         ) from error
     return folder
 
@@ -102,8 +102,8 @@ def open_owned(path: Path, flags: int) -> int:
             os.fchown(fd, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise EmbeddedServerError(
-            f"cannot open {str(path)!r} ({error.strerror}); "
-            "run as the user who owns that folder, or set RATCHET_HOME to another one"
+            f"Cannot open {str(path)!r} ({error.strerror}); "
+            "run as the user who owns that folder, or set RATCHET_HOME to another one."
         ) from error
     return fd
 
@@ -140,7 +140,7 @@ def open_locked(path: Path, operation: int) -> int | None:
     except OSError as error:
         os.close(fd)
         raise EmbeddedServerError(
-            f"cannot lock {str(path)!r} ({error.strerror}); set RATCHET_HOME to a folder on a local disk"
+            f"Cannot lock {str(path)!r} ({error.strerror}); set RATCHET_HOME to a folder on a local disk."
         ) from error
     os.close(fd)
     return None

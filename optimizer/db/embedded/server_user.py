@@ -40,6 +40,6 @@ def choose_user(folder: Folder) -> ServerUser | None:
             found = pwd.getpwnam(name)
             return ServerUser(found.pw_uid, found.pw_gid)
     raise EmbeddedServerError(
-        "the embedded PostgreSQL cannot run as root and there is no user 'postgres' or 'nobody'; "
-        "create one, or run as an ordinary user"
+        "The embedded PostgreSQL cannot run as root and there is no user 'postgres' or 'nobody'; "
+        "create one, or run as an ordinary user."
     )

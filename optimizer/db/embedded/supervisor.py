@@ -113,8 +113,8 @@ class Supervisor:
         now = time.monotonic()
         if len(self._restarts) == RESTARTS_MAX and now - self._restarts[0] < RESTARTS_WITHIN_SECONDS:
             raise EmbeddedServerError(
-                f"the embedded PostgreSQL in {self._shown!r} died {RESTARTS_MAX + 1} times within "
-                f"{RESTARTS_WITHIN_SECONDS} s; see {self._shown + '/server.log'!r}"
+                f"The embedded PostgreSQL in {self._shown!r} died {RESTARTS_MAX + 1} times within "
+                f"{RESTARTS_WITHIN_SECONDS} s; see {self._shown + '/server.log'!r}."
             )
         self._restarts.append(now)
         clear_state(self._folder)

@@ -174,8 +174,8 @@ def test_no_room_for_a_new_database_is_said_before_anything_is_made(small_disk: 
         open_embedded(small_disk / "home")
     folder = str(small_disk / "home/postgres")
     assert str(caught.value) == (
-        f"not enough disk space in {folder!r}: 49 MB free, about 200 MB needed; "
-        "free some space or set RATCHET_HOME to another folder"
+        f"Not enough disk space in {folder!r}: 49 MB free, about 200 MB needed; "
+        "free some space or set RATCHET_HOME to another folder."
     )
     assert not (small_disk / "home/postgres/data").exists()
 
@@ -192,7 +192,7 @@ def test_a_disk_that_is_full_later_is_said_and_with_room_the_server_starts(
         with log.open("ab") as file:
             file.write(b"\n" * (-log.stat().st_size % os.sysconf("SC_PAGE_SIZE")))
     fill(small_disk, leave_bytes=0)
-    with pytest.raises(EmbeddedServerError, match=r"not enough disk space.*: 0 MB free.*free some space"):
+    with pytest.raises(EmbeddedServerError, match=r"Not enough disk space.*: 0 MB free.*free some space"):
         open_embedded(home)
     (small_disk / "filler").unlink()
     with open_embedded(home) as server, psycopg.connect(server.dsn) as connection:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from optimizer.measure.compare import compare
+from optimizer.measure.compare import compare, newest_of_each_prompt, version_that_ran
 from optimizer.records.deployment import Deployment
 from optimizer.records.facts import Measure, Measures, labels_of
 from optimizer.records.states import DeploymentState
@@ -160,3 +160,32 @@ def test_a_deployment_that_did_nothing_is_quiet_however_often_it_is_looked_at() 
     looks = [looked_at_daily(seed, range(60, 1260, 120)) for seed in range(120)]
     loud = sum(bool(found & {Outcome.better, Outcome.worse}) for found in looks)
     assert loud <= 6  # 5 % of 120
+
+
+def sessions(**versions: int) -> Measures:
+    return Measures(
+        {
+            ("sessions", labels_of(prompt_version=f"system@{version.removeprefix('v')}")): Measure(n=n, total=float(n))
+            for version, n in versions.items()
+        }
+    )
+
+
+def test_two_deployments_before_any_traffic_are_compared_with_what_ran_before_both():
+    second = DEPLOYMENT.model_copy(update={"id": uuid4(), "base_version": 4, "new_version": 5})
+    both = (second, DEPLOYMENT)
+    assert newest_of_each_prompt(both) == (second,)
+    assert version_that_ran(second, both, sessions(v3=300)) == 3
+    assert version_that_ran(second, both, sessions(v3=300, v4=12)) == 4
+    assert version_that_ran(DEPLOYMENT, both, sessions(v3=300)) == 3
+    verdict = compare(second, sessions(v3=300), sessions(v5=40), 3)
+    assert (verdict.base_version, verdict.sessions_before, verdict.sessions_after) == (3, 300, 40)
+
+
+def test_a_deployment_that_was_taken_back_is_not_what_runs_now():
+    second = DEPLOYMENT.model_copy(update={"id": uuid4(), "new_version": 5, "state": DeploymentState.rolled_back})
+    assert newest_of_each_prompt((second, DEPLOYMENT)) == (DEPLOYMENT,)
+
+
+def test_versions_that_never_ran_end_the_search():
+    assert version_that_ran(DEPLOYMENT, (DEPLOYMENT,), sessions()) == 3
