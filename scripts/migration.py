@@ -41,7 +41,7 @@ def functions(text: str) -> dict[str, str]:
     for position, start in enumerate(starts):
         end = starts[position + 1] if position + 1 < len(starts) else len(text)
         body = text[start:end]
-        body = body[: body.rindex("$$;") + 3]
+        body = body[: body.index("$$;") + 3]
         above = text[:start].rstrip("\n").split("\n")
         comment: list[str] = []
         while above and above[-1].startswith("--"):

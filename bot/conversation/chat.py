@@ -55,3 +55,8 @@ class Chat:
         shown = self.shown
         if shown.session is not None:
             shown.session = await self.ratchet.sessions.read(shown.session.id)
+
+
+def without_replies(cards: Iterable[Card]) -> list[Card]:
+    """Replies stand on the last card of an answer, once everything is told."""
+    return [replace(card, choices=()) for card in cards]

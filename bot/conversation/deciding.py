@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from bot.cards.answers import decided_card
@@ -16,7 +17,7 @@ from bot.cards.refusals import refused_card
 from bot.cards.session import nothing_pending_card
 from bot.cards.words import items as item_words
 from bot.cards.words import numbers, sentence
-from bot.conversation.chat import Chat
+from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Understood
 from bot.conversation.orders import orders_of
 from bot.conversation.telling import HISTORY_ROWS, Telling
@@ -48,7 +49,7 @@ class Deciding:
         notices = [*answer.notices, *orders.notices]
         notes = [chat.line(" ".join(notices))] if notices else []
         if not orders.orders:
-            if session.state in _ANSWERED_BEFORE:
+            if session.state in _ANSWERED_BEFORE and chat.offers().may_decide:
                 return [await self._told_who(Decided(Ruling(refusal=Refusal.decided), session, None, None))]
             return notes or [chat.line("Nothing of that can be deployed.")]
         approved = _approved(orders.orders)
@@ -65,12 +66,12 @@ class Deciding:
             snoozed_until=until,
         )
         if result.refusal is not None:
-            return [*_bare(notes), *await self._refused(result, approved)]
+            return [*without_replies(notes), *await self._refused(result, approved)]
         cards = [*notes, decided_card(result, chat.reader(), snoozed_until=until)]
         if result.batch_id is not None:
             cards.append(await self.carried_out(result.batch_id))
         await chat.refresh()
-        return [*_bare(cards[:-1]), cards[-1]]
+        return [*without_replies(cards[:-1]), cards[-1]]
 
     async def carried_out(self, batch_id: UUID) -> Card:
         """Works on what was decided, or waits for the process that does; then tells what became of it."""
@@ -90,14 +91,16 @@ class Deciding:
             return await self._show_again(result.session, [item for item in result.session.items if item.id in wanted])
         refused = await self._told_who(result)
         if result.refusal is Refusal.superseded:
-            return [*_bare([refused]), *await self._telling.present()]
+            return [*without_replies([refused]), *await self._telling.present()]
         await chat.refresh()
         return [refused]
 
     async def _told_who(self, result: Decided) -> Card:
         """A refusal, with the decision that came first."""
         rows = await self._ratchet.audit.newest(self._chat.agent, HISTORY_ROWS)
-        return refused_card(result, self._chat.reader(), decided_by(rows, str(result.session.id)))
+        id_ = str(result.session.id)
+        closing = [row for row in rows if _closes(json.loads(row["body"]), id_)]
+        return refused_card(result, self._chat.reader(), decided_by(closing[-1:] or rows, id_))
 
     async def _show_again(self, session: Session, wanted: Sequence[Item]) -> list[Card]:
         """The prompt changed: the edits are tried on the new text and shown again; that needs a new yes."""
@@ -115,7 +118,7 @@ class Deciding:
             opening = "" if rebased.lost else f"{changed} "
             text = f'{opening}This is the change on the text of today. Reply "{again}" if you still want it.'
             cards.append(chat.line(text, (again, f"remove {numbers(rebased.fits)}", "skip")))
-        return [*_bare(cards[:-1]), *cards[-1:]]
+        return [*without_replies(cards[:-1]), *cards[-1:]]
 
     async def _what_changed(self, session: Session) -> str:
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
@@ -123,10 +126,10 @@ class Deciding:
         return f"{own[0].prompt} v{own[0].new_version} went live" if own else "The prompt changed"
 
 
+def _closes(body: Mapping[str, Any], session_id: str) -> bool:
+    """Whether this row is a decision after which the list was closed; the first of them closed it."""
+    return body.get("session_id") == session_id and body.get("session_state") in _ANSWERED_BEFORE
+
+
 def _approved(orders: Sequence[Order]) -> frozenset[UUID]:
     return frozenset(id_ for order in orders if order.kind is Kind.approve for id_ in order.items)
-
-
-def _bare(cards: Sequence[Card]) -> list[Card]:
-    """Without replies: those stand on the last card, once everything is told."""
-    return [replace(card, choices=()) for card in cards]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from bot.cards.words import are, items
@@ -138,11 +138,17 @@ class TakeBack:
     async def _decide(self, batch: Sequence[Deployment], text: str, question: UUID | None = None) -> Answer:
         moved = await self._moved_on(batch)
         if moved is not None:
+            if question is not None:
+                await self._ratchet.questions.close(question, self._ratchet.clock.now())
             return moved
         done = await self._ratchet.decisions.take_back(
             self._chat.agent, batch, self._chat.speaker.said(text, "rollback"), question=question
         )
         return batch[0].batch_id if done else CHANGED
+
+
+def _since(one: Deployment) -> tuple[datetime, int]:
+    return one.live_at or one.planned_at, one.new_version or 0
 
 
 def _batch(live: Sequence[Deployment], one: Deployment) -> list[Deployment]:

@@ -7,21 +7,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from bot.cards.card import Card
+from bot.cards.card import Card, Note
 from bot.cards.history import history_card
 from bot.cards.item import explain_card, show_card
 from bot.cards.layout import page
 from bot.cards.notices import notice_card
 from bot.cards.session import nothing_pending_card, quiet_card, session_card
 from bot.cards.status import status_card
-from bot.conversation.chat import Chat
+from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command
+from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.report import RunReport
 from optimizer.records.session import Item
 from optimizer.records.states import SessionState
 
 HISTORY_ROWS = 100
-_OF_A_RUN = frozenset({"session_pending", "session_quiet", "session_alarm", "verdict"})
+_OF_A_RUN = frozenset({"session_pending", "session_quiet", "session_alarm", "session_expired", "verdict"})
+_ABOUT_NEWS = frozenset({"show all", "rollback"})
+_EXPIRED = "The items of this list expired without a decision; a new run brings what is still true."
 
 
 class Telling:
@@ -43,23 +46,21 @@ class Telling:
         self._told_run = True
         await self._ratchet.decisions.expire(self._chat.agent)
         session = await self._ratchet.sessions.newest(self._chat.agent)
-        cards: list[Card] = []
         quiet = await self._quiet_run() if page_number == 1 else None
-        if quiet is not None:
-            cards.append(quiet_card(quiet, self._chat.environment, self._chat.reader()))
-        if session and session.state is SessionState.pending:
-            cards = [replace(card, choices=()) for card in cards]
+        cards = [quiet_card(quiet, self._chat.environment, self._chat.reader())] if quiet else []
         if session is None:
             return cards or [nothing_pending_card(self._chat.agent, self._chat.environment)]
         shown = self._chat.shown
         shown.begin(session)
-        if quiet is None or session.state is SessionState.pending:
-            shown.page = page_number
-            deployments = await self._ratchet.deployments.newest(self._chat.agent)
-            card = page(session_card(session, self._chat.reader(), deployments), page_number)
-            shown.saw(card)
-            cards.append(card)
-        return cards
+        if session.state is SessionState.expired:
+            return [*without_replies(cards), self._chat.line(_EXPIRED, ("run optimization", "status"))]
+        if quiet is not None and session.state is not SessionState.pending:
+            return cards
+        shown.page = page_number
+        deployments = await self._ratchet.deployments.newest(self._chat.agent)
+        card = page(session_card(session, self._chat.reader(), deployments), page_number)
+        shown.saw(card)
+        return [*without_replies(cards), card]
 
     async def _quiet_run(self) -> RunReport | None:
         """The newest run, if it left no session."""
@@ -111,11 +112,13 @@ class Telling:
         await self._ratchet.decisions.expire(agent)
         session = await self._ratchet.sessions.newest(agent)
         deployments = await self._ratchet.deployments.newest(agent)
+        last = {one.id for one in newest_of_each_prompt(deployments)}
+        deployments = [one for one in deployments if one.id in last or not one.stands]
         reader = self._chat.reader()
         newest = await self._quiet_run()
         alarm = [quiet_card(newest, self._chat.environment, reader)] if newest and newest.status == "alarm" else []
         status = status_card(agent, self._chat.environment, session, deployments, reader)
-        return [*(replace(card, choices=()) for card in alarm), status]
+        return [*without_replies(alarm), status]
 
     async def history(self) -> Card:
         rows = await self._ratchet.audit.newest(self._chat.agent, HISTORY_ROWS)
@@ -130,4 +133,15 @@ class Telling:
             self._notice = notices[-1].id
         others = [one for one in notices if one.actor != chat.speaker.actor]
         new = [one for one in others if not (told_run and one.kind in _OF_A_RUN)]
-        return [notice_card(one, chat.agent, chat.environment, chat.reader()) for one in new]
+        return _in_one([notice_card(one, chat.agent, chat.environment, chat.reader()) for one in new])
+
+
+def _in_one(cards: Sequence[Card]) -> list[Card]:
+    """All news on one card: each line once, and of the replies those that are about the news alone."""
+    if not cards:
+        return []
+    blocks = dict.fromkeys(block for card in cards for block in card.blocks)
+    lines = [block for block in blocks if not isinstance(block, Note)]
+    notes = [block for block in blocks if isinstance(block, Note)]
+    choices = dict.fromkeys(choice for card in cards for choice in card.choices if choice in _ABOUT_NEWS)
+    return [replace(cards[0], blocks=(*lines, *notes), choices=tuple(choices))]

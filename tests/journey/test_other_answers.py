@@ -125,7 +125,8 @@ async def test_a_list_whose_time_is_over_is_not_offered_to_whoever_opens_the_cha
     world.clock.advance(3 * DAY)
     dana = world.chat()
     message = await dana.open()
-    assert "deploy" not in message.partition("Reply:")[2]
+    assert "The items of this list expired without a decision" in message
+    assert "eploy" not in message
     assert (await world.session()).state.value == "expired"
     assert "Nothing waits for a decision." in await dana.say("status")
 
@@ -178,6 +179,12 @@ async def test_the_second_person_is_told_who_decided(world: World) -> None:
     assert await world.published() == 2
     world.clock.advance(timedelta(minutes=2))
     assert "Dana (console) approved 1, 3 and 4" in await rui.say("history")
+    # What came after does not hide who closed the list; and who may not decide hears that instead.
+    await dana.say("done 2")
+    assert 'Dana (console) approved 1, 3 and 4 ("deploy all") 2 min ago' in await rui.say("deploy all")
+    sam = world.chat(SAM)
+    await sam.open()
+    assert "Dana" not in await sam.say("deploy all")
 
 
 async def test_the_second_person_hears_of_a_skip(world: World) -> None:
