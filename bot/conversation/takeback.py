@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -109,7 +109,7 @@ class TakeBack:
     async def _live(self) -> list[Deployment]:
         """What is live and not being taken back, newest first."""
         newest = await self._ratchet.deployments.newest(self._chat.agent)
-        return [one for one in newest if one.stands]
+        return newest_first(one for one in newest if one.stands)
 
     def _nothing_to_undo(self) -> str:
         session = self._chat.shown.session
@@ -147,8 +147,13 @@ class TakeBack:
         return batch[0].batch_id if done else CHANGED
 
 
-def _since(one: Deployment) -> tuple[datetime, int]:
-    return one.live_at or one.planned_at, one.new_version or 0
+def newest_first(deployments: Iterable[Deployment]) -> list[Deployment]:
+    """By the time at which they went live; of one moment, the last version first."""
+
+    def since(one: Deployment) -> tuple[datetime, int]:
+        return one.live_at or one.planned_at, one.new_version or 0
+
+    return sorted(deployments, key=since, reverse=True)
 
 
 def _batch(live: Sequence[Deployment], one: Deployment) -> list[Deployment]:

@@ -16,6 +16,7 @@ from bot.cards.session import nothing_pending_card, quiet_card, session_card
 from bot.cards.status import status_card
 from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command
+from bot.conversation.takeback import newest_first
 from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.report import RunReport
 from optimizer.records.session import Item
@@ -111,7 +112,7 @@ class Telling:
         agent = self._chat.agent
         await self._ratchet.decisions.expire(agent)
         session = await self._ratchet.sessions.newest(agent)
-        deployments = await self._ratchet.deployments.newest(agent)
+        deployments = newest_first(await self._ratchet.deployments.newest(agent))
         last = {one.id for one in newest_of_each_prompt(deployments)}
         deployments = [one for one in deployments if one.id in last or not one.stands]
         reader = self._chat.reader()
