@@ -66,8 +66,19 @@ _STORIES: tuple[tuple[Meanwhile, tuple[str, ...]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("meanwhile", "said"), _STORIES)
-@pytest.mark.parametrize("actor", [DANA, SAM])
+# Who only looks and takes back is offered less: the stories in which that shows.
+_LOOKED_AT: tuple[tuple[Meanwhile, tuple[str, ...]], ...] = (
+    (_nothing, ("show 3",)),
+    (_nothing, ("undo",)),
+    (_too_late, ("status",)),
+    (_next_day, ("show all",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("actor", "meanwhile", "said"),
+    [(DANA, *story) for story in _STORIES] + [(SAM, *story) for story in _LOOKED_AT],
+)
 async def test_what_is_offered_leads_somewhere(
     actor: str, meanwhile: Meanwhile, said: tuple[str, ...], server_dsn: str, dsn: str
 ) -> None:

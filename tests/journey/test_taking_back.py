@@ -84,7 +84,7 @@ async def test_of_two_deployments_the_newest_goes_back_first(world: World) -> No
     status = await dana.say("status")
     assert "core v3: live" in status
     assert "core v2" not in status
-    await dana.say("rollback")
+    assert "Taken back: core runs v2 again" in await dana.say("rollback")
     assert (await world.live())["core"] == 2
     await dana.say("rollback")
     assert (await world.live())["core"] == 1
