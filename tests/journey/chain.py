@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -75,7 +76,7 @@ class BusyDay:
         self._items_of_two_prompts_are_live_in_both_or_neither()
 
     def _one_run_for_each_slot(self) -> None:
-        slots = Counter(run["slot"] for run in self.runs if run["slot"] is not None)
+        slots = Counter(datetime.fromisoformat(run["slot"]) for run in self.runs if run["slot"] is not None)
         assert all(count == 1 for count in slots.values()), slots
         audited = Counter(body["run_id"] for body in self.audit if body["kind"] == "run")
         assert all(count == 1 for count in audited.values())
