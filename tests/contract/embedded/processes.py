@@ -17,7 +17,7 @@ from optimizer.db.embedded.folder import Folder, State, read_state
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = Path(psycopg.__file__).parents[1]
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = "tests/contract/embedded/worker.py"
 WAIT_SECONDS = 20
 
 
@@ -67,6 +67,29 @@ def end_all_in(home: Path) -> None:
     wait_until(lambda: not processes_in(home), f"processes in {home} end")
 
 
+@dataclass(frozen=True)
+class Installation:
+    """What a worker runs with: an interpreter, a checkout, and the packages."""
+
+    python: Path = Path(sys.executable)
+    root: Path = ROOT
+    packages: Path = PACKAGES
+    libraries: Path | None = None
+
+    def command(self, home: Path, command: str) -> list[str]:
+        return [str(self.python), str(self.root / WORKER), str(home), command]
+
+    def environment(self) -> dict[str, str]:
+        found = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(map(str, (self.packages, self.root, PACKAGES))),
+        }
+        return found if self.libraries is None else {**found, "LD_LIBRARY_PATH": str(self.libraries)}
+
+
+OURS = Installation()
+
+
 @dataclass
 class Workers:
     """Starts `worker.py` in sessions of their own, as from other terminals."""
@@ -78,18 +101,16 @@ class Workers:
         home: Path,
         command: str,
         *,
-        packages: Path = PACKAGES,
-        python: str = sys.executable,
+        installation: Installation = OURS,
         user: int | None = None,
     ) -> subprocess.Popen[str]:
-        search = os.pathsep.join(map(str, (packages, ROOT, PACKAGES)))
         worker = subprocess.Popen(
-            [python, str(WORKER), str(home), command],
+            installation.command(home, command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd="/",
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": search},
+            env=installation.environment(),
             user=user,
             group=user,
             extra_groups=None if user is None else [],

@@ -6,10 +6,10 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -19,9 +19,11 @@ from optimizer.db.embedded import open_embedded
 from optimizer.db.embedded.binaries import CACHE_FOLDERS, find_programs, reachable_programs
 from optimizer.db.embedded.server_user import ServerUser
 from optimizer.errors import EmbeddedServerError
+from tests.contract.embedded.open_installation import installation_for
 from tests.contract.embedded.processes import (
+    OURS,
     PACKAGES,
-    ROOT,
+    Installation,
     Workers,
     end_all_in,
     said,
@@ -45,7 +47,7 @@ def closed_packages(tmp_path: Path) -> Path:
 
 def test_with_a_closed_home_and_a_closed_environment(new_home: Path, closed_packages: Path, workers: Workers) -> None:
     new_home.mkdir(mode=0o700)
-    worker = workers.start(new_home, "hold", packages=closed_packages)
+    worker = workers.start(new_home, "hold", installation=replace(OURS, packages=closed_packages))
     dsn = said(worker).split("\t")[0]
     with psycopg.connect(dsn) as connection:
         assert connection.execute("select current_database()").fetchone() == ("ratchet",)
@@ -90,34 +92,24 @@ def test_programs_that_the_user_can_run_are_not_copied(open_folder: Path) -> Non
     assert reachable_programs(reachable, user, []) == reachable
 
 
-def python_of(user: pwd.struct_passwd) -> str:
-    """A Python of our version that the user can run, with our code and packages."""
-    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        try:
-            found = subprocess.run(
-                [python, "-c", "import sys, psycopg, optimizer; print(sys.version_info[:2])"],
-                env={"PYTHONPATH": f"{PACKAGES}{os.pathsep}{ROOT}"},
-                cwd="/",
-                user=user.pw_uid,
-                group=user.pw_gid,
-                extra_groups=[],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        except OSError:
-            continue
-        if found.stdout.strip() == str(sys.version_info[:2]):
-            return python
-    pytest.skip(f"{user.pw_name!r} can run no Python {sys.version_info[:2]} with the packages in {PACKAGES}")
+@pytest.fixture(scope="session")
+def nobodys() -> Iterator[Installation]:
+    """What `nobody` can run, wherever the checkout and its environment are."""
+    folder = Path(tempfile.mkdtemp(prefix="ratchet-"))
+    try:
+        yield installation_for(NOBODY, folder)
+    finally:
+        shutil.rmtree(folder)
 
 
-def test_an_ordinary_user_needs_no_rights_but_its_own_and_root_may_join(open_folder: Path, workers: Workers) -> None:
+def test_an_ordinary_user_needs_no_rights_but_its_own_and_root_may_join(
+    open_folder: Path, workers: Workers, nobodys: Installation
+) -> None:
     own = open_folder / "own"
     own.mkdir(mode=0o700)
     os.chown(own, NOBODY.pw_uid, NOBODY.pw_gid)
     home = own / ".ratchet"
-    worker = workers.start(home, "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
+    worker = workers.start(home, "hold", installation=nobodys, user=NOBODY.pw_uid)
     dsn, started = said(worker).split("\t")
     with open_embedded(home) as server, psycopg.connect(server.dsn) as connection:
         assert server.dsn == dsn
@@ -127,7 +119,7 @@ def test_an_ordinary_user_needs_no_rights_but_its_own_and_root_may_join(open_fol
 
 
 def test_what_root_starts_in_the_home_of_somebody_can_be_used_by_that_person(
-    open_folder: Path, workers: Workers
+    open_folder: Path, workers: Workers, nobodys: Installation
 ) -> None:
     home = open_folder / "home"
     home.mkdir(mode=0o700)
@@ -135,15 +127,17 @@ def test_what_root_starts_in_the_home_of_somebody_can_be_used_by_that_person(
     open_embedded(home).close()
     end_all_in(home)
     assert {path.stat().st_uid for path in (home / "postgres").rglob("*")} == {NOBODY.pw_uid}
-    worker = workers.start(home, "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
+    worker = workers.start(home, "hold", installation=nobodys, user=NOBODY.pw_uid)
     assert said(worker).startswith("host=")
     told_to_end(worker)
     end_all_in(home)
 
 
-def test_a_home_of_root_is_one_clear_sentence_for_an_ordinary_user(open_folder: Path, workers: Workers) -> None:
+def test_a_home_of_root_is_one_clear_sentence_for_an_ordinary_user(
+    open_folder: Path, workers: Workers, nobodys: Installation
+) -> None:
     (open_folder / "home/postgres").mkdir(parents=True)
-    worker = workers.start(open_folder / "home", "hold", python=python_of(NOBODY), user=NOBODY.pw_uid)
+    worker = workers.start(open_folder / "home", "hold", installation=nobodys, user=NOBODY.pw_uid)
     assert "run as the user who owns that folder" in said(worker)
 
 
