@@ -14,7 +14,7 @@ from optimizer.approve.people import People, people_of
 from optimizer.clock import Clock, SystemClock
 from optimizer.db import migrate
 from optimizer.db.port import Database
-from optimizer.loop import Decisions, Prompts, Runs
+from optimizer.loop import Decisions, Measuring, Prompts, Runs
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
 from optimizer.settings import Settings
@@ -98,7 +98,8 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     deployments, audit = DeploymentStore(database), AuditStore(database)
     worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     prompts = Prompts(settings, clock, agents, registry_of)
-    runs = Runs(prompts, sessions, deployments, traces, rollups, clock, worker_name)
+    measuring = Measuring(sessions, deployments, rollups, clock)
+    runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name)
     decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)
     return Ratchet(
         settings=settings,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from optimizer.loop.decisions import Decisions, Rebased
+from optimizer.loop.measuring import Measuring
 from optimizer.loop.prompts import Prompts
 from optimizer.loop.runs import Runs
 
-__all__ = ["Decisions", "Prompts", "Rebased", "Runs"]
+__all__ = ["Decisions", "Measuring", "Prompts", "Rebased", "Runs"]

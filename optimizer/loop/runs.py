@@ -12,23 +12,17 @@ from uuid import UUID, uuid4
 from optimizer.clock import Clock, iso
 from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
+from optimizer.loop.measuring import Measured, Measuring
 from optimizer.loop.prompts import Prompts
-from optimizer.measure.compare import compare, newest_of_each_prompt, version_that_ran
-from optimizer.observe.resolve import Resolver
 from optimizer.observe.snapshot import take_snapshot
 from optimizer.propose.items import Proposal, propose
 from optimizer.propose.suppress import rule_starts
-from optimizer.records.deployment import Deployment
-from optimizer.records.facts import Measures
 from optimizer.records.report import RunReport, RunStatus
 from optimizer.records.session import Header
 from optimizer.records.snapshot import MONTH, PromptText, Snapshot
-from optimizer.records.states import DeploymentState
-from optimizer.records.verdict import Outcome, Verdict
 from optimizer.records.window import Window, spell
 from optimizer.stores.agents import Agent
 from optimizer.stores.audit import audit_body
-from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
 from optimizer.stores.traces import TraceStore
@@ -48,7 +42,7 @@ class Runs:
 
     prompts: Prompts
     sessions: SessionStore
-    deployments: DeploymentStore
+    measuring: Measuring
     traces: TraceStore
     rollups: RollupStore
     clock: Clock
@@ -75,7 +69,8 @@ class Runs:
             return joined
         try:
             found = await self._look(declared, window, exact)
-            await self._measured(found)
+            severities = {finding.key: finding.severity for finding in found.diagnosis.findings}
+            await self.measuring.write_down(found.measured, severities)
             return await self._save(run_id, found, started)
         except BaseException as error:
             await asyncio.shield(self._give_up(run_id, agent, error))
@@ -99,66 +94,13 @@ class Runs:
             prompts=texts,
             resolver=resolver,
         )
-        measured = await self._verdicts(declared.agent, window, resolver)
+        measured = await self.measuring.verdicts(declared.agent, window, resolver)
         answered = await self.sessions.answered(declared.agent)
         diagnosis = diagnose(snapshot, rule_starts(answered))
         pinned = frozenset(name for name, ref in refs.items() if ref.follow == "pinned")
         proposal = propose(diagnosis.findings, snapshot.facts, texts, pinned, answered, uuid4, self.clock.now())
         newest = await self.traces.newest(declared.agent)
-        return _Found(snapshot, diagnosis, proposal, tuple(measured), exact, _alarms(snapshot, newest, exact=exact))
-
-    async def _verdicts(self, agent: str, window: Window, resolver: Resolver) -> list[tuple[Deployment, Verdict]]:
-        """What the newest deployment of each prompt did up to the window's end, newest first."""
-
-        async def measures(since: datetime, until: datetime) -> Measures:
-            return resolver.relabel(await self.rollups.read(agent, Window(since=since, until=until)))
-
-        measured: list[tuple[Deployment, Verdict]] = []
-        deployments = await self.deployments.newest(agent)
-        for deployment in newest_of_each_prompt(deployments):
-            live_at = deployment.live_at
-            if live_at is not None and live_at < window.until:
-                before = await measures(live_at - MONTH, live_at)
-                after = await measures(live_at, window.until)
-                ran_before = version_that_ran(deployment, deployments, before)
-                measured.append((deployment, compare(deployment, before, after, ran_before)))
-        return measured
-
-    async def _measured(self, found: _Found) -> None:
-        """Writes down what was seen in traffic and what it did, once it is new."""
-        # What no rule sees any more stands at nothing: if it comes back, it is told at once.
-        severity = {finding.key: finding.severity for finding in found.diagnosis.findings}
-        for deployment, verdict in found.measured:
-            seen = verdict.sessions_after > 0
-            is_new = deployment.verdict is None or deployment.verdict.outcome is not verdict.outcome
-            if not (seen and (deployment.state is DeploymentState.live or is_new)):
-                continue
-            at = self.clock.now()
-            told = verdict.outcome is not Outcome.not_enough_data
-            items = await self._keys(deployment) if told and is_new else {}
-            await self.deployments.observe(
-                deployment.id,
-                seen_at=at,
-                verdict=verdict.model_dump(mode="json"),
-                severities=[{"id": str(id_), "severity": severity.get(key, 0.0)} for id_, key in items.items()],
-                notices=[
-                    {
-                        "kind": "verdict",
-                        "session_id": None,
-                        "actor": None,
-                        "body": verdict.model_dump(mode="json"),
-                    }
-                ]
-                if told and is_new
-                else [],
-                audit=audit_body("verdict", at=iso(at), **verdict.model_dump(mode="json")),
-                at=at,
-            )
-
-    async def _keys(self, deployment: Deployment) -> dict[UUID, str]:
-        session = await self.sessions.read(deployment.session_id) if deployment.session_id else None
-        items = session.items if session else ()
-        return {item.id: item.key for item in items if item.id in deployment.items}
+        return _Found(snapshot, diagnosis, proposal, measured, exact, _alarms(snapshot, newest, exact=exact))
 
     async def _save(self, run_id: UUID, found: _Found, started: float) -> RunReport:
         at = self.clock.now()
@@ -228,7 +170,7 @@ class _Found:
     snapshot: Snapshot
     diagnosis: Diagnosis
     proposal: Proposal
-    measured: tuple[tuple[Deployment, Verdict], ...]
+    measured: tuple[Measured, ...]
     exact: bool
     alarms: tuple[str, ...]
 
