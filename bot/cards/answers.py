@@ -23,7 +23,7 @@ def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | N
     reached = {move.item: move.target for move in ruling.moves}
     blocks: list[Block] = []
     if ruling.session_state is SessionState.skipped:
-        blocks.append(Line("Skipped: nothing is deployed. What stays true comes back in 7 days,"
+        blocks.append(Line("Skipped: nothing more is deployed. What stays true comes back in 7 days,"
                            " or sooner when it gets 1.5 times worse."))  # fmt: skip
     else:
         blocks += _moved(result, reached)

@@ -26,7 +26,7 @@ from optimizer.db.postgres import PostgresDatabase
 from optimizer.errors import RatchetError
 from optimizer.observe.ingest import import_file
 from optimizer.observe.register import register_prompts
-from optimizer.records.states import LIVE
+from optimizer.records.states import LIVE, SessionState
 from optimizer.records.window import Window
 from optimizer.settings import Environment, Settings
 from optimizer.wiring import Ratchet, wire
@@ -90,8 +90,7 @@ class _Demo:
     async def play(self) -> bool:
         await self._first_day()
         if not await self._talk(until_live=True):
-            if not await self._live():
-                await self._say(Note("Nothing was deployed, so there is no difference to measure. Come back any time."))
+            await self._say(Note("Nothing was deployed, so there is no difference to measure. Come back any time."))
             return False
         await self._second_day()
         await self._talk(until_live=False)
@@ -154,13 +153,13 @@ class _Demo:
             await self._console.send(card)
 
     async def _talk(self, *, until_live: bool) -> bool:
-        """Talks until something is live (True) or the person leaves (False)."""
+        """Talks until the list is answered or the person leaves; with `until_live`, whether something is live then."""
         while (reply := await self._console.read()) is not None:
             for card in await self._conversation.say(reply):
                 await self._console.send(card)
             session = self._conversation.session
-            decided = session is not None and session.state.value == "decided"
-            if until_live and decided and await self._live():
+            answered = session is not None and session.state is not SessionState.pending
+            if until_live and answered and await self._live():
                 return True
         return until_live and await self._live()
 

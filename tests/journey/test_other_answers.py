@@ -20,7 +20,7 @@ async def _titles(world: World) -> str:
 async def test_skipped_nothing_is_deployed_and_it_comes_back_after_seven_days(world: World) -> None:
     dana = await world.morning()
     answer = await dana.say("skip")
-    assert "Skipped: nothing is deployed." in answer
+    assert "Skipped: nothing more is deployed." in answer
     assert await world.published() == 1
     assert set((await world.states()).values()) == {"removed"}
 

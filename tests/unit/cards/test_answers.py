@@ -122,7 +122,7 @@ def test_skipping_leaves_nothing_to_do():
     moves = [(n, OPEN, REMOVED) for n in range(1, 6)]
     card = decided_card(decided(moves, session_state=SessionState.skipped), READER)
     assert body_of(card) == (
-        "blog-writer (prod) Skipped: nothing is deployed. What stays true comes back in 7 days, "
+        "blog-writer (prod) Skipped: nothing more is deployed. What stays true comes back in 7 days, "
         "or sooner when it gets 1.5 times worse."
     )
 
