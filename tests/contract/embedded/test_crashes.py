@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -95,7 +96,8 @@ def test_a_first_start_that_was_killed_leaves_nothing_half_made(new_home: Path, 
     worker = workers.start(new_home, "hold")
     wait_until(lambda: (new_home / "postgres/data.new/PG_VERSION").exists(), "initdb is at work")
     for pid in processes_in(new_home):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended with the one before it
+            os.kill(pid, signal.SIGKILL)
     worker.kill()
     assert not (new_home / "postgres/data").exists()
     with open_embedded(new_home) as server, psycopg.connect(server.dsn) as connection:
