@@ -5,12 +5,11 @@ One step deep; TEST_DEPTH=2 follows what is offered then, too.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -18,7 +17,7 @@ from bot.cards.card import Line
 from optimizer.db.postgres import PostgresDatabase
 from tests.journey.hotel import CORE
 from tests.journey.world import DANA, DAY, SAM, Chat, World
-from tests.plugins.database import with_database
+from tests.plugins.database import TEMPLATE, copy_of
 
 _DEPTH = int(os.environ.get("TEST_DEPTH", "1"))
 # How an answer begins that asks back, or does nothing for the one who did as they were told.
@@ -75,28 +74,47 @@ _LOOKED_AT: tuple[tuple[Meanwhile, tuple[str, ...]], ...] = (
 )
 
 
+@pytest.fixture(scope="module")
+def morning(server_dsn: str) -> Iterator[str]:
+    """The name of a database with a day of traffic and its session, to which nobody is connected."""
+    with copy_of(TEMPLATE, server_dsn) as dsn:
+        asyncio.run(_begin(dsn))
+        yield str(conninfo_to_dict(dsn)["dbname"])
+
+
+async def _begin(dsn: str) -> None:
+    async with _opened(dsn) as database:
+        await (await World.begin(database)).morning()
+
+
+@asynccontextmanager
+async def _opened(dsn: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(dsn, connections_max=2)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 @pytest.mark.parametrize(
     ("actor", "meanwhile", "said"),
     [(DANA, *story) for story in _STORIES] + [(SAM, *story) for story in _LOOKED_AT],
 )
 async def test_what_is_offered_leads_somewhere(
-    actor: str, meanwhile: Meanwhile, said: tuple[str, ...], server_dsn: str, dsn: str
+    actor: str, meanwhile: Meanwhile, said: tuple[str, ...], server_dsn: str, morning: str
 ) -> None:
-    begun = PostgresDatabase(dsn, connections_max=2)
-    await begun.open()
-    await (await World.begin(begun)).morning()
-    await begun.close()
-    name = conninfo_to_dict(dsn)["dbname"]
-
     async def told(*more: str) -> Chat:
-        async with _copied(server_dsn, str(name)) as world:
-            world.clock.advance(DAY)
-            chat = world.chat(actor)
-            await chat.open()
-            await meanwhile(world)
-            for words in (*said, *more):
-                await chat.say(words)
-            return chat
+        with copy_of(morning, server_dsn) as dsn:
+            async with _opened(dsn) as database:
+                world = World(database)
+                world.clock.advance(DAY)
+                chat = world.chat(actor)
+                await chat.open()
+                await meanwhile(world)
+                for words in (*said, *more):
+                    await chat.say(words)
+                return chat
 
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
@@ -106,21 +124,6 @@ async def test_what_is_offered_leads_somewhere(
             _leads_somewhere(chat)
         if len(path) < _DEPTH:
             waiting += [(*path, choice) for choice in dict.fromkeys(chat.offered)]
-
-
-@asynccontextmanager
-async def _copied(server_dsn: str, name: str) -> AsyncIterator[World]:
-    """The world on a copy of a database to which nobody is connected."""
-    copied = f"copy_{uuid4().hex}"
-    async with await psycopg.AsyncConnection.connect(server_dsn, autocommit=True) as connection:
-        await connection.execute(f"create database {copied} template {name}".encode())
-        database = PostgresDatabase(with_database(server_dsn, copied), connections_max=2)
-        await database.open()
-        try:
-            yield World(database)
-        finally:
-            await database.close()
-            await connection.execute(f"drop database {copied} with (force)".encode())
 
 
 def _leads_somewhere(chat: Chat) -> None:

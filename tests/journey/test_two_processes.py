@@ -1,6 +1,6 @@
 """Two processes run, decide and deploy at once on one database, and one of them is killed again and again.
 
-TEST_BUSY_SECONDS says for how long (8 by default).
+TEST_BUSY_SECONDS says for how long (4 by default).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.journey.busy_process import LEASE_SECONDS
 from tests.journey.chain import RECORD_LABELS, BusyDay
 from tests.journey.world import AGENT, World
 
-BUSY_SECONDS = float(os.environ.get("TEST_BUSY_SECONDS", "8"))
+BUSY_SECONDS = float(os.environ.get("TEST_BUSY_SECONDS", "4"))
 _ROOT = Path(__file__).parents[2]
 
 
@@ -70,7 +70,7 @@ async def test_two_processes_at_once(dsn: str, tmp_path: Path, killed: bool) -> 
     processes = [Process(dsn, tmp_path, name, until) for name in ("one", "two")]
     random = Random(7)
     while time.time() < until:
-        await asyncio.sleep(random.uniform(1.5, 4.0) if killed else 0.5)
+        await asyncio.sleep(random.uniform(1.0, 2.0) if killed else 0.5)
         if killed and time.time() < until - 1:
             processes[0].kill()
     for process in processes:

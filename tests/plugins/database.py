@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import psycopg
@@ -53,17 +54,25 @@ def with_database(dsn: str, name: str) -> str:
     return make_conninfo(dsn, dbname=name)
 
 
+@contextmanager
+def copy_of(template: str, server_dsn: str) -> Iterator[str]:
+    """The address of a copy of a database to which nobody is connected."""
+    name = f"test_{uuid4().hex}"
+    named = sql.Identifier(name)
+    with psycopg.connect(server_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {} template {}").format(named, sql.Identifier(template)))
+    try:
+        yield with_database(server_dsn, name)
+    finally:
+        with psycopg.connect(server_dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database {} with (force)").format(named))
+
+
 @pytest.fixture
 def dsn(server_dsn: str) -> Iterator[str]:
     """The address of a fresh, migrated database."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
-        )
-    yield with_database(server_dsn, name)
-    with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with copy_of(TEMPLATE, server_dsn) as fresh:
+        yield fresh
 
 
 @pytest.fixture
