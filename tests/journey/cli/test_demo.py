@@ -9,13 +9,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.contract.embedded.processes import end_all_in
 from tests.journey.cli.program import COMMAND, Said
 
-MOMENTS_SECONDS = (0.02, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 1.8, 2.3, 2.9)
+# While it loads, while the server starts; then, a little after each line, while it simulates, runs, and asks.
+EARLY_SECONDS = (0.02, 0.4)
+LATER = ("Simulating ", "Reading ", "Reply: ")
+A_LITTLE_SECONDS = 0.2
 # Says when our own code begins: before that, Ctrl-C is Python's to answer.
 FROM_ITS_FIRST_LINE = (
     sys.executable,
@@ -50,6 +54,21 @@ def start(home: Path, replies: str, command: Sequence[str] = (*COMMAND, "demo"))
     return demo
 
 
+def wait_for(demo: subprocess.Popen[str], moment: float | str) -> None:
+    """Until so many seconds after its first line of code, or until a little after it says so."""
+    assert demo.stdout is not None
+    assert demo.stderr is not None
+    assert demo.stderr.readline() == "here\n"
+    if isinstance(moment, str):
+        read_until(demo.stdout, moment)
+        moment = A_LITTLE_SECONDS
+    time.sleep(moment)
+
+
+def read_until(out: IO[str], beginning: str) -> None:
+    assert any(line.startswith(beginning) for line in out), f"it ended without a word of {beginning!r}"
+
+
 def ended(demo: subprocess.Popen[str]) -> Said:
     out, err = demo.communicate(timeout=100)
     return Said(demo.returncode, out or "", err)
@@ -76,17 +95,16 @@ def wait_until_left(home: Path) -> None:
 
 
 def test_interrupted_and_killed_demos_leave_nothing_in_the_way_of_the_next(home: Path) -> None:
-    for moment in MOMENTS_SECONDS:
-        demo = start(home, REPLIES, FROM_ITS_FIRST_LINE)
-        assert demo.stderr is not None
-        assert demo.stderr.readline() == "here\n"
-        time.sleep(moment)
+    for moment in (*EARLY_SECONDS, *LATER):
+        demo = start(home, "", FROM_ITS_FIRST_LINE)
+        wait_for(demo, moment)
         demo.send_signal(signal.SIGINT)
         said = ended(demo)
         assert said.code == 130, (moment, said)
         assert said.sentence.startswith("ratchet: stopped; "), moment
-    killed = start(home, REPLIES)
-    time.sleep(1.5)
+    killed = start(home, "")
+    assert killed.stdout is not None
+    read_until(killed.stdout, "Importing ")
     killed.kill()
     assert ended(killed).code == -signal.SIGKILL
     wait_until_left(home)
