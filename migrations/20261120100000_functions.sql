@@ -664,12 +664,14 @@ begin
   return jsonb_build_object('ok', true);
 end $$;
 
--- The newest deployments of the agent, newest first.
+-- The newest deployments of the agent, newest first. Of those that were planned at one moment, one without a version
+-- is still to be published, and the highest version is the last that was.
 create or replace function public.ratchet_deployments_newest(p_agent text, p_limit integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet as $$
-  select coalesce(jsonb_agg(ratchet.deployment_json(id) order by planned_at desc, ordinal), '[]'::jsonb)
-  from (select id, planned_at, ordinal from ratchet.deployments where agent = p_agent
-        order by planned_at desc, ordinal limit least(p_limit, 200)) newest;
+  select coalesce(jsonb_agg(ratchet.deployment_json(id) order by planned_at desc, new_version desc nulls first, ordinal),
+                  '[]'::jsonb)
+  from (select id, planned_at, new_version, ordinal from ratchet.deployments where agent = p_agent
+        order by planned_at desc, new_version desc nulls first, ordinal limit least(p_limit, 200)) newest;
 $$;
 
 create or replace function public.ratchet_deployments_batch(p_batch_id uuid) returns jsonb

@@ -53,8 +53,11 @@ class Journal:
         values: dict[str, Any] | None = None,
         items: Sequence[dict[str, str]] = (),
         kind: str | None = None,
+        actor: str | None = None,
     ) -> Deployment:
         """Writes the step; with `kind` also a notice. Whatever changes a state or is told is audited.
+
+        `actor` is who did what the notice tells; without it, the one who approved the deployment.
 
         Returns the deployment as it stands then; raises `Lost` when someone else changed it.
         """
@@ -69,7 +72,7 @@ class Journal:
         notice = {
             "kind": kind,
             "session_id": str(deployment.session_id) if deployment.session_id else None,
-            "actor": deployment.actor,
+            "actor": actor or deployment.actor,
             "body": body,
         }
         lost = await self.store.step(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from optimizer.clock import Clock
-from optimizer.deploy.back import Back
+from optimizer.deploy.back import Back, decided
 from optimizer.deploy.forward import Forward, not_together
 from optimizer.deploy.journal import Journal, Later, Lost
 from optimizer.records.deployment import Deployment
@@ -61,11 +61,14 @@ class Worker:
         registry = self.registry_of(agent)
         forward, back = Forward(journal, self.audit, registry), Back(journal, registry)
         batch = await self.store.batch(batch_id)
-        # Backwards the order is the other way round: what gets its text again goes first.
-        for ordinal in reversed(range(len(batch))):
-            deployment = batch[ordinal]
-            if deployment.state in LIVE and deployment.rollback and "failed" not in deployment.rollback:
-                await back.roll_back(deployment, deployment.rollback)
+        for _ in batch:  # one turn for each decision, should a crash have left more than one
+            going_back = _going_back(batch)
+            if not going_back:
+                break
+            first = next(one.rollback for one in going_back if decided(one))
+            assert first is not None  # that is what makes it decided
+            await back.roll_back(going_back, first)
+            batch = await self.store.batch(batch_id)
         for ordinal in range(len(batch)):
             batch = await self.store.batch(batch_id)
             if batch[ordinal].state in UNDER_WAY:
@@ -81,7 +84,18 @@ class Worker:
                 return
             broken = _broken(alone, batch)
             assert broken is not None  # that is what makes it alone
-            await back.roll_back(alone, {"actor": "ratchet", "reason": not_together(broken)})
+            await back.roll_back([alone], {"actor": "ratchet", "reason": not_together(broken)})
+
+
+def _going_back(batch: Sequence[Deployment]) -> list[Deployment]:
+    """What was decided to go back, with all that shares an item with it, and so on.
+
+    The order is the other way round than forward: what gets its text again goes first.
+    """
+    items = {item for one in batch if one.state in LIVE and decided(one) for item in one.items}
+    while more := {item for one in batch if items & set(one.items) for item in one.items} - items:
+        items |= more
+    return [one for one in reversed(batch) if one.state in LIVE and items & set(one.items)]
 
 
 def _is_alone(deployment: Deployment, batch: Sequence[Deployment]) -> bool:

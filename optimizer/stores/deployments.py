@@ -119,6 +119,7 @@ class DeploymentStore:
         return bool(answer["ok"])
 
     async def newest(self, agent: str, limit: int = 20) -> tuple[Deployment, ...]:
+        """Newest first, also where a clock stands still: of one moment, the last version first."""
         rows = await self._database.call("deployments_newest", agent=agent, limit=limit)
         return tuple(Deployment.model_validate(row) for row in rows)
 

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.deploy.journal import TRIES_MAX
-from optimizer.errors import RegistryError
 from optimizer.records.base import sha256_of
-from optimizer.records.deployment import Deployment, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.states import DeploymentState, ItemState
-from optimizer.registries.port import Registry
 from tests.builders import SYSTEM, Office, approve, make_item, rule_line
-
-MOVES_TEXT = [
-    Edit(prompt="playbooks", find="Play 3:", replace="Play 3: moved here, and"),
-    Edit(prompt="system", find="Rule 3: keep sentence 3 of the article short, true and to the point.\n", replace=""),
-]
+from tests.contract.deploy.interfered import MOVES_TEXT, Interfered, Silent, end_leases, states
 
 
 @pytest.fixture
@@ -35,71 +26,6 @@ async def office(database: PostgresDatabase) -> Office:
 async def latest(database: PostgresDatabase) -> Office:
     """An agent that always loads the newest version."""
     return await Office(database, follow="latest").open()
-
-
-class Interfered:
-    """A registry in which something happens right before a call: a test says what."""
-
-    def __init__(self, inner: Registry) -> None:
-        self.inner = inner
-        self.calls: list[str] = []
-
-    async def before(self, call: str, prompt: str) -> None:
-        """For subclasses."""
-
-    async def _meet(self, call: str, prompt: str) -> None:
-        self.calls.append(call)
-        await self.before(call, prompt)
-
-    async def current(self, prompt: str, label: str | None) -> PromptVersion:
-        await self._meet("current", prompt)
-        return await self.inner.current(prompt, label)
-
-    async def version(self, prompt: str, version: int) -> PromptVersion:
-        await self._meet("version", prompt)
-        return await self.inner.version(prompt, version)
-
-    async def publish(
-        self, prompt: str, text: str, *, commit_message: str, metadata: Mapping[str, Any], deployment_id: UUID
-    ) -> PromptVersion:
-        await self._meet("publish", prompt)
-        return await self.inner.publish(
-            prompt, text, commit_message=commit_message, metadata=metadata, deployment_id=deployment_id
-        )
-
-    async def move_label(self, prompt: str, label: str, version: int, *, expected: int | None) -> None:
-        await self._meet("move_label", prompt)
-        await self.inner.move_label(prompt, label, version, expected=expected)
-
-    async def labels(self, prompt: str) -> Mapping[str, int]:
-        return await self.inner.labels(prompt)
-
-    async def history(self, prompt: str | None = None) -> tuple[PromptVersion, ...]:
-        return await self.inner.history(prompt)
-
-
-class Silent(Interfered):
-    """Does not answer the named call for one prompt, so often."""
-
-    def __init__(self, inner: Registry, call: str, prompt: str, times: int) -> None:
-        super().__init__(inner)
-        self._call, self._prompt, self._times = call, prompt, times
-
-    async def before(self, call: str, prompt: str) -> None:
-        if (call, prompt) == (self._call, self._prompt) and self._times > 0:
-            self._times -= 1
-            raise RegistryError("The registry did not answer within 10 s; try again.")
-
-
-def states(batch: tuple[Deployment, ...]) -> dict[str, DeploymentState]:
-    return {one.prompt: one.state for one in batch}
-
-
-async def end_leases(office: Office) -> None:
-    """As if the time of every lease were over: what a crashed worker leaves behind."""
-    for deployment in await office.deployments.newest(office.agent):
-        if deployment.worker:
-            await office.deployments.release(deployment.batch_id, deployment.worker)
 
 
 async def approved(office: Office, *edits: Edit) -> UUID:
