@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -69,37 +69,42 @@ class Watched:
 
 
 @asynccontextmanager
-async def opened(dsn: str, agent: str, follow: Follow):
+async def opened(dsn: str) -> AsyncGenerator[PostgresDatabase]:
     database = PostgresDatabase(dsn, connections_max=1)
     await database.open()
     try:
-        yield Office(database, agent=agent, follow=follow)
+        yield database
     finally:
         await database.close()
 
 
-async def prepare(dsn: str, agent: str, story: str) -> UUID:
-    """The agent right before the worker begins."""
-    async with opened(dsn, agent, STORIES[story]) as office:
-        await office.open()
-        edits = TWO_PROMPTS if story in ("second_fails", "roll_back") else TWO_PROMPTS[:1]
-        session = await office.pending([make_item(1, edits)])
-        decided = await office.decide(session, approve(*session.items))
-        assert decided.batch_id is not None
-        if story == "second_fails":
-            changed = (await office.deployments.batch(decided.batch_id))[1].prompt
-            text = {"system": SYSTEM, "playbooks": PLAYBOOKS}[changed]
-            await office.publish(changed, text + "By hand.\n")
-        if story.startswith("roll_back"):
-            await office.worker().work(agent)
-            assert await office.take_back(*await office.deployments.batch(decided.batch_id))
-        return decided.batch_id
+async def prepare(dsn: str, agents: Iterable[str], story: str) -> dict[str, UUID]:
+    """Each agent right before the worker begins, with its batch."""
+    async with opened(dsn) as database:
+        return {agent: await prepared(Office(database, agent=agent, follow=STORIES[story]), story) for agent in agents}
+
+
+async def prepared(office: Office, story: str) -> UUID:
+    await office.open()
+    edits = TWO_PROMPTS if story in ("second_fails", "roll_back") else TWO_PROMPTS[:1]
+    session = await office.pending([make_item(1, edits)])
+    decided = await office.decide(session, approve(*session.items))
+    assert decided.batch_id is not None
+    if story == "second_fails":
+        changed = (await office.deployments.batch(decided.batch_id))[1].prompt
+        text = {"system": SYSTEM, "playbooks": PLAYBOOKS}[changed]
+        await office.publish(changed, text + "By hand.\n")
+    if story.startswith("roll_back"):
+        await office.worker().work(office.agent)
+        assert await office.take_back(*await office.deployments.batch(decided.batch_id))
+    return decided.batch_id
 
 
 async def work(dsn: str, agent: str, story: str, fatal: int | None) -> int:
     """Works until it is done, or dies at the point; returns how many points there were."""
     points = Points(fatal)
-    async with opened(dsn, agent, STORIES[story]) as office:
+    async with opened(dsn) as database:
+        office = Office(database, agent=agent, follow=STORIES[story])
         worker = Worker(
             f"crashing-{agent}",
             Watched(office.deployments, points),  # type: ignore[arg-type]
@@ -113,13 +118,11 @@ async def work(dsn: str, agent: str, story: str, fatal: int | None) -> int:
 
 
 def main(dsn: str, story: str) -> None:
-    asyncio.run(prepare(dsn, "counted", story))
+    asyncio.run(prepare(dsn, ["counted"], story))
     count = asyncio.run(work(dsn, "counted", story, None))
     assert 0 < count < POINTS_MAX, count
-    batches = {}
-    for point in range(count):
-        agent = f"agent-{point}"
-        batches[agent] = str(asyncio.run(prepare(dsn, agent, story)))
+    batches = asyncio.run(prepare(dsn, [f"agent-{point}" for point in range(count)], story))
+    for point, agent in enumerate(batches):
         child = os.fork()
         if child == 0:
             asyncio.run(work(dsn, agent, story, point))
@@ -127,7 +130,7 @@ def main(dsn: str, story: str) -> None:
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"the worker was not killed at point {point}"
         assert os.WTERMSIG(status) == signal.SIGKILL, f"the worker failed by itself at point {point}"
-    print(json.dumps({"batches": batches}))
+    print(json.dumps({"batches": {agent: str(batch) for agent, batch in batches.items()}}))
 
 
 if __name__ == "__main__":
