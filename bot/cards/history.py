@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.cards.card import Block, Card, Line, Note
 from bot.cards.words import Reader, numbers, safe, sentence, subject
-from optimizer.records.states import DeploymentState, ItemState
+from optimizer.records.states import DeploymentState, ItemState, SessionState
 
 ENTRIES_MAX = 12
 _WORDS_CHARACTERS_MAX = 60
@@ -67,6 +67,13 @@ def by_whom(one: Past, reader: Reader) -> str:
     return who if who == "you" or not one.channel else f"{who} ({safe(one.channel)})"
 
 
+def decision(body: Mapping[str, Any]) -> str:
+    """What a decision did. One that moved no item and did not skip the session put it off."""
+    if body.get("session_state") == SessionState.skipped:
+        return "skipped the session"
+    return item_changes([(int(item["n"]), ItemState(item["to"])) for item in body.get("items", ())]) or "snoozed it"
+
+
 def item_changes(moves: Sequence[tuple[int, ItemState]]) -> str:
     """`approved 3, removed 4`, by the last state of each number."""
     last = dict(moves)
@@ -95,7 +102,7 @@ def _past(row: Mapping[str, Any], body: Mapping[str, Any]) -> Past | None:
 def _told(body: Mapping[str, Any]) -> Iterator[str]:
     match body["kind"]:
         case "decision":
-            yield _decision(body)
+            yield f'{decision(body)} ("{safe(str(body.get("words", "")), _WORDS_CHARACTERS_MAX)}")'
         case "rollback":
             yield f"took back {_places(body.get('deployments', ()))}"
         case "halt":
@@ -106,14 +113,6 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
             yield from _deployment(body)
         case _:
             return
-
-
-def _decision(body: Mapping[str, Any]) -> str:
-    words = safe(str(body.get("words", "")), _WORDS_CHARACTERS_MAX)
-    if body.get("session_state") == "skipped":
-        return f'skipped the session ("{words}")'
-    moves = [(int(item["n"]), ItemState(item["to"])) for item in body.get("items", ())]
-    return f'{item_changes(moves) or "answered"} ("{words}")'
 
 
 def _deployment(body: Mapping[str, Any]) -> Iterator[str]:

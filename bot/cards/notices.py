@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bot.cards.card import Card, Line, Note, Tone
 from bot.cards.deployments import TAKE_BACK
-from bot.cards.history import item_changes
+from bot.cards.history import decision
 from bot.cards.verdict import verdict_line
 from bot.cards.words import Reader, safe, sentence, subject
-from optimizer.records.states import ItemState
 from optimizer.records.verdict import Verdict
 from optimizer.stores.audit import Notice
 
@@ -41,7 +40,7 @@ def _line(notice: Notice, reader: Reader) -> Line:
         return Line(_SESSIONS[notice.kind], tone)
     match notice.kind:
         case "decision":
-            return Line(f"{who} {_decision(notice)}.")
+            return Line(f"{who} {decision(body)}.")
         case "rollback_decided":
             return Line(f"{who} took the last deployment back.")
         case "deployment_halted":
@@ -53,7 +52,7 @@ def _line(notice: Notice, reader: Reader) -> Line:
         case "deployment_rolled_back":
             return Line(f"Taken back: {prompt} runs v{base} again, after v{new}.")
         case "rollback_failed":
-            return Line(f"{prompt} could not be taken back and still runs v{new}: {reason}", "bad")
+            return Line(f"{prompt} v{new} could not be taken back: {reason}", "bad")
         case "verdict":
             return verdict_line(Verdict.model_validate(body))
         case _:
@@ -68,10 +67,3 @@ def _who(notice: Notice, reader: Reader) -> str:
     channel, colon, _ = notice.actor.partition(":")
     named = f"{who} ({safe(channel)})" if colon and who != "you" else who
     return f"{named[:1].upper()}{named[1:]}"
-
-
-def _decision(notice: Notice) -> str:
-    if notice.body.get("session_state") == "skipped":
-        return "skipped the session"
-    moves = [(int(item["n"]), ItemState(item["to"])) for item in notice.body.get("items", ())]
-    return item_changes(moves) or "answered"

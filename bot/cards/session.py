@@ -13,7 +13,7 @@ from optimizer.records.deployment import Deployment
 from optimizer.records.findings import Goal, ItemType, Watching
 from optimizer.records.report import RunReport
 from optimizer.records.session import Header, Item, Session
-from optimizer.records.states import LIVE, UNDER_WAY, DeploymentState, ItemState
+from optimizer.records.states import LIVE, UNDER_WAY, DeploymentState, ItemState, SessionState
 from optimizer.text.numbers import count, usd
 
 TITLE_CHARACTERS_MAX = 120
@@ -47,12 +47,13 @@ def session_card(session: Session, reader: Reader, deployments: Sequence[Deploym
         if items:
             blocks.append(Heading(f"{name} ({count(len(items), noun)}):"))
             blocks += [item_line(item, session, reader, deployments) for item in items]
-    summary = _summary(session.items)
+    over = _over(session)
+    summary = over[0] if over else _summary(session.items)
     blocks += [Gap(), Line(summary)] if summary else []
     return Card(
         header=_header(session.agent, session.environment, session.until, reader),
         blocks=tuple(blocks),
-        choices=session_choices(session.items),
+        choices=over[1] if over else session_choices(session.items),
     )
 
 
@@ -121,6 +122,15 @@ def _opening(header: Header, watching: Sequence[Watching]) -> Iterator[Block]:
         more = f"; and {len(watching) - WATCHING_MAX} more" if len(watching) > WATCHING_MAX else ""
         yield Note(f"Watching: {told}{more}")
     yield Gap()
+
+
+def _over(session: Session) -> tuple[str, tuple[str, ...]] | None:
+    """Why nothing of this list can be answered any more, and the replies that work instead."""
+    if session.state is SessionState.superseded:
+        return "A newer list took the place of this one.", ("show all", "status")
+    if session.state is SessionState.expired:
+        return "This list expired without a decision.", ("run optimization", "status")
+    return None
 
 
 def _summary(items: Sequence[Item]) -> str:

@@ -258,6 +258,11 @@ def test_the_history_has_who_when_and_what_newest_first():
     )  # fmt: skip
 
 
+def test_the_history_calls_a_snooze_by_its_name():
+    snoozed = row(**DECISION | {"items": [], "session_state": "pending", "words": "snooze 2h"})
+    assert 'dana (slack) snoozed it ("snooze 2h")' in body_of(history_card("b", "prod", [snoozed], READER))
+
+
 def test_the_history_is_bounded_and_an_empty_one_says_so():
     assert "Older ones are left out here" in as_text(history_card("b", "prod", [row(**DECISION)] * 40, READER))
     assert "Nothing was decided yet." in as_text(history_card("b", "prod", [], READER))

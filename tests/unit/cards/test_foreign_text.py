@@ -145,4 +145,4 @@ def test_a_fact_with_an_endless_name_is_bounded():
 
 def test_a_person_without_a_name_is_someone():
     nameless = Notice(1, "decision", None, "\u200b", {"items": []}, NOW - timedelta(minutes=2))
-    assert "Someone answered, 2 min ago." in as_text(notice_card(nameless, "b", "prod", READER))
+    assert "Someone snoozed it, 2 min ago." in as_text(notice_card(nameless, "b", "prod", READER))

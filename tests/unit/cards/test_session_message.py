@@ -11,7 +11,7 @@ from bot.cards.layout import as_text, page
 from bot.cards.session import nothing_pending_card, quiet_card, session_card
 from bot.cards.words import Reader
 from optimizer.records.report import RunReport
-from optimizer.records.states import DeploymentState, ItemState
+from optimizer.records.states import DeploymentState, ItemState, SessionState
 from optimizer.records.verdict import Comparison, Outcome
 from optimizer.records.window import Window
 from tests.unit.cards.samples import (
@@ -151,6 +151,26 @@ def test_an_item_of_two_prompts_names_both_versions():
 )
 def test_the_replies_are_those_of_what_is_left(answered: dict[int, ItemState], choices: tuple[str, ...]):
     assert session_card(with_states(answered), READER).choices == choices
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending"),
+    [
+        (
+            {"state": SessionState.expired},
+            'This list expired without a decision.\n\nReply: "run optimization" | "status"',
+        ),
+        (
+            {"state": SessionState.superseded},
+            'A newer list took the place of this one.\n\nReply: "show all" | "status"',
+        ),
+    ],
+)
+def test_a_list_that_is_over_offers_nothing_to_deploy(changes: dict[str, object], ending: str):
+    text = as_text(session_card(session(**changes), READER))
+    assert text.endswith(ending)
+    assert "Deployable" not in text
+    assert "[3] Playbooks text stands twice" in text
 
 
 def test_what_another_item_requires_is_not_offered_for_removal():
