@@ -147,17 +147,17 @@ async def test_a_label_that_nobody_can_bring_forward_again_is_told_by_itself(off
     assert "'playbooks' could not" in reasons["playbooks"]
 
 
-async def test_a_label_that_moves_after_all_went_back_does_not_turn_it_around(office: Office) -> None:
+async def test_a_worker_that_loses_its_lease_at_the_last_look_leaves_the_end_to_the_next(office: Office) -> None:
     batch = await two_items(office)
     assert await office.take_back(*batch)
 
-    class ChangedAndDies(Interfered):
+    class LosesIt(Interfered):
         async def before(self, call: str, prompt: str) -> None:
-            # Looked at twice, moved twice; the last look is at the second.
+            # Each is looked at before the moves and after them: this is the last look.
             if (call, prompt, self.calls.count("current")) == ("current", "playbooks", 4):
                 await end_leases(office)
 
-    lost = ChangedAndDies(office.registry)
+    lost = LosesIt(office.registry)
     await office.worker(registry=lambda _: lost).work(batches_max=1)
     assert states(await read(office, batch)) == LIVE
     await office.worker("worker-2").work()
