@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.cards.card import Line, Tone
 from bot.cards.words import safe
 from optimizer.records.verdict import Comparison, Outcome, Verdict
@@ -32,9 +34,16 @@ def verdict_words(verdict: Verdict) -> str:
     """What follows the version: `, better: ...` or `: not enough data yet (12 sessions under v2).`"""
     if verdict.outcome is Outcome.not_enough_data:
         return f": not enough data yet ({_fewer(verdict)})."
-    told = [_told(one) for one in verdict.comparisons]
+    sure = [one for one in verdict.comparisons if one.outcome in (Outcome.better, Outcome.worse)]
+    unsure = [one for one in verdict.comparisons if one not in sure]
+    first, rest = (_all(sure), _all(unsure)) if sure else (_all(unsure), "")
+    doubt = f"; not sure yet: {rest}" if rest else ""
     sides = f"{count(verdict.sessions_after, 'session')} after, {verdict.sessions_before:,} before"
-    return f", {_OUTCOMES[verdict.outcome]}: {', '.join(one for one in told if one)}; {sides}."
+    return f", {_OUTCOMES[verdict.outcome]}: {first}{doubt}; {sides}."
+
+
+def _all(comparisons: Sequence[Comparison]) -> str:
+    return ", ".join(told for one in comparisons if (told := _told(one)))
 
 
 def _fewer(verdict: Verdict) -> str:

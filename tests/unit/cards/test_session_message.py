@@ -49,8 +49,8 @@ blog-writer (prod) self-analysis, 2026-02-26
 Last 24h: 240 sessions, avg cost $0.044
 Alarm: 3 sessions, far fewer than usual.
 master_system_core v2 (deployed), better: cost per session
--14.2% (-17 to -11), success 88% -> 89%, sessions with errors
-3.1% -> 3%; 240 sessions after, 7,200 before.
+-14.2% (-17 to -11); not sure yet: success 88% -> 89%, sessions
+with errors 3.1% -> 3%; 240 sessions after, 7,200 before.
 playbooks v5 (deployed): not enough data yet (12 sessions under
 v5).
 Watching: tool_1 failed 2 of 12; tool_2 failed 2 of 12
