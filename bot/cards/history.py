@@ -104,13 +104,15 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
         case "decision":
             yield f'{decision(body)} ("{safe(str(body.get("words", "")), _WORDS_CHARACTERS_MAX)}")'
         case "rollback":
-            yield f"took back {_places(body.get('deployments', ()))}"
+            yield f"asked to take back {_places(body.get('deployments', ()))}"
         case "halt":
             yield "halted what was not live yet"
         case "expired":
             yield "the items expired without a decision"
         case "deployment":
             yield from _deployment(body)
+        case "prompt_imported":
+            yield f"{safe(str(body.get('prompt', '')))} v{body.get('version')} came with an import"
         case _:
             return
 
@@ -118,6 +120,9 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
 def _deployment(body: Mapping[str, Any]) -> Iterator[str]:
     prompt, new = safe(str(body.get("prompt", ""))), body.get("new_version")
     reason = sentence(str(body.get("reason") or "no reason was recorded"))
+    if body.get("step") == "roll_back" and body.get("phase") == "failed":
+        yield f"{prompt} could not be taken back from v{new}: {reason}"
+        return
     match body.get("to"):
         case DeploymentState.live.value:
             yield f"{prompt} v{new} went live (was v{body.get('base_version')})"

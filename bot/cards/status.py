@@ -8,6 +8,7 @@ from bot.cards.card import Block, Card, Line, Note
 from bot.cards.deployments import deployment_line, numbers_of, standing_line
 from bot.cards.session import session_choices, to_deploy, to_do
 from bot.cards.words import Reader, length, numbers, subject
+from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.deployment import Deployment
 from optimizer.records.session import Session
 from optimizer.records.states import LIVE, UNDER_WAY, SessionState
@@ -29,7 +30,7 @@ def status_card(
         blocks.append(Line("Nothing waits for a decision."))
     shown = numbers_of(session)
     under_way = [one for one in deployments if one.state in UNDER_WAY or (one.state in LIVE and not one.stands)]
-    live = [one for one in deployments if one.stands]
+    live = newest_of_each_prompt(deployments)
     blocks += [deployment_line(one, reader, shown) for one in under_way[:_LIVE_SHOWN_MAX]]
     blocks += [standing_line(one, reader) for one in live[:_LIVE_SHOWN_MAX]]
     if not live and not under_way:

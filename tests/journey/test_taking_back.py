@@ -20,7 +20,7 @@ async def test_rollback_takes_the_last_deployment_back(world: World) -> None:
     assert "Taken back: core runs v1 again; v2 was live for" in answer
     assert (await world.text()) == before["core"].text
     assert "Nothing that I deployed is live" in await dana.say("rollback")
-    assert "you took back core v2" in await dana.say("history")
+    assert "you asked to take back core v2" in await dana.say("history")
     assert await world.published() == 2
     assert await world.chain_holds()
 

@@ -247,7 +247,7 @@ def test_the_history_has_who_when_and_what_newest_first():
     ]  # fmt: skip
     assert as_text(history_card("blog-writer", "prod", rows, READER)) == (
         "blog-writer (prod): history\n"
-        "just now: you took back master_system_core v2\n"
+        "just now: you asked to take back master_system_core v2\n"
         "1 min ago: master_system_core v2 went live (was v1)\n"
         "2 min ago: dana (slack) approved 3, removed 4 (\"remove 4,\n"
         'deploy")\n'
@@ -302,3 +302,14 @@ def test_every_reply_that_is_offered_is_understood(states: dict[int, ItemState])
 def test_a_question_keeps_its_lines_and_its_choices():
     card = question_card("blog-writer", "prod", "Which one?\nI read two.", ("deploy 3", "show 3"))
     assert as_text(card) == ('blog-writer (prod)\nWhich one?\nI read two.\n\nReply: "deploy 3" | "show 3"')
+
+
+def test_the_history_tells_what_could_not_be_taken_back_and_what_came_with_an_import():
+    rows = [
+        row(kind="deployment", to=None, step="roll_back", phase="failed", prompt="core", base_version=1,
+            new_version=2, reason="the label moved elsewhere"),
+        row(kind="prompt_imported", prompt="core", version=3),
+    ]  # fmt: skip
+    told = as_text(history_card("blog-writer", "prod", rows, READER))
+    assert "core could not be taken back from v2: the label moved" in told
+    assert "core v3 came with an import" in told
