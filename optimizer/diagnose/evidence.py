@@ -61,9 +61,10 @@ class Evidence:
         return total / self.look.window.days
 
     def pace(self, total: float, noun: str) -> str:
-        """`9 sessions a day`; where that would be less than one a day, the whole window: `10 sessions in 30d`."""
+        """`9 sessions a day`; where that is less than one, of the whole window: `10 sessions in 30d`."""
         daily = self.per_day(total)
-        return f"{count(daily, noun)} a day" if daily >= 1 else f"{count(total, noun)} in {self.span}"
+        whole = "this window" if self.is_main else self.span
+        return f"{count(daily, noun)} a day" if daily >= 1 else f"{count(total, noun)} in {whole}"
 
     def cite(
         self,
