@@ -98,6 +98,10 @@ async def _declare(ratchet: Ratchet, agent: str, texts: dict[str, str], tools: t
     if tools is not None:
         print(f"{agent}: {len(tools)} tools declared.")
     for prompt in prompts:
+        if prompt.left is not None:
+            live = f"version {prompt.version} is live; the file is version {prompt.left}, so nothing was changed"
+            print(f"{agent}: prompt {prompt.name}: {live}.")
+            continue
         state = "new" if prompt.is_new else "as before"
         print(f"{agent}: prompt {prompt.name} is version {prompt.version} ({state}).")
 

@@ -22,11 +22,15 @@ _BY_CONTENT = UUID("5b0f6d3e-2c0a-4b1e-9d5e-6a1f2c3d4e5f")  # of ours: one publi
 
 @dataclass(frozen=True)
 class Registered:
-    """One prompt after the import: its version now, and whether that is new."""
+    """One prompt after the import: its version now, and whether that is new.
+
+    `left` is the version that the file holds, where a later one is live: then nothing was changed.
+    """
 
     name: str
     version: int
     is_new: bool
+    left: int | None = None
 
 
 def read_prompt(name: str, path: Path) -> str:
@@ -58,7 +62,7 @@ async def register_prompts(
     audit: AuditStore,
     clock: Clock,
 ) -> tuple[Registered, ...]:
-    """Publishes what is new and moves the labels. Given again, nothing changes.
+    """Publishes what is new and moves the labels. Given again, nothing changes, also after a later version went live.
 
     Includes are those of `configured` (ratchet.toml), else each `{{NAME}}` that is the name of another prompt.
     Raises `InputError` when a text lacks a placeholder that it must have, or includes a prompt that nobody knows;
@@ -116,6 +120,12 @@ async def _publish(
         held = None
     if held is not None and held.sha256 == sha256:
         return Registered(name, held.version, is_new=False)
+    if held is not None:
+        # A file that is imported every day must not undo what was deployed since.
+        known = await registry.history(name)
+        older = [one.version for one in known if one.sha256 == sha256 and one.version < held.version]
+        if older:
+            return Registered(name, held.version, is_new=False, left=max(older))
     version = await registry.publish(
         name,
         text,
