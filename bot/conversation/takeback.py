@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 
 from bot.cards.words import are, items
 from bot.conversation.chat import Chat
+from optimizer.approve.door import Said
 from optimizer.records.deployment import Deployment
 from optimizer.records.states import UNDER_WAY, ItemState
+from optimizer.wiring import Ratchet
 
 _QUESTION_MINUTES = 10
 # A batch to be carried out, a sentence, or a sentence with the replies that would work.
@@ -36,13 +38,13 @@ class TakeBack:
         if not live:
             return NOTHING_LIVE
         if not named:
-            return await self._decide(_batch(live, live[0]), text)
+            return await self._decide(batch_of(live, live[0]), text)
         shown = self._chat.shown.session
         wanted = {item.id for item in shown.items if item.n in named} if shown else set[UUID]()
         holding = next((one for one in live if wanted & set(one.items)), None)
         if holding is None:
             return f"{are(named)} not live, so there is nothing to take back."
-        batch = _batch(live, holding)
+        batch = batch_of(live, holding)
         held = {item for one in batch for item in one.items}
         if held == wanted:
             return await self._decide(batch, text)
@@ -66,7 +68,7 @@ class TakeBack:
         live = await self._live()
         if not live:
             return self._nothing_to_undo()
-        batch = _batch(live, live[0])
+        batch = batch_of(live, live[0])
         return await self._ask(batch, f"{_places(batch)} is live. Take it back?")
 
     async def answered(self, yes: bool, text: str) -> Answer | None:
@@ -88,28 +90,13 @@ class TakeBack:
             return NOT_LISTED
         return await self._decide(batch, text, question.id)
 
-    async def _moved_on(self, batch: Sequence[Deployment]) -> str | None:
-        """Why going back is not ours to do: something newer runs in the place of one of them. All or none."""
-        prompts, agent = self._ratchet.prompts, self._chat.agent
-        held = await prompts.current(agent, prompts.refs(await prompts.declared(agent)))
-        for one in batch:
-            now = held.get(one.prompt)
-            if now is not None and now.sha256 != one.sha256:
-                return (
-                    f"{one.prompt} runs v{now.version} by now, not v{one.new_version}, so nothing was done; "
-                    "take back what came later first."
-                )
-        return None
-
     async def _listed(self, text: str, understood: str) -> bool:
         return await self._ratchet.decisions.allows_taking_back(
             self._chat.agent, self._chat.speaker.said(text, understood)
         )
 
     async def _live(self) -> list[Deployment]:
-        """What is live and not being taken back, newest first."""
-        newest = await self._ratchet.deployments.newest(self._chat.agent)
-        return newest_first(one for one in newest if one.stands)
+        return await standing(self._ratchet, self._chat.agent)
 
     def _nothing_to_undo(self) -> str:
         session = self._chat.shown.session
@@ -136,15 +123,39 @@ class TakeBack:
         return text, ("yes", "no")
 
     async def _decide(self, batch: Sequence[Deployment], text: str, question: UUID | None = None) -> Answer:
-        moved = await self._moved_on(batch)
-        if moved is not None:
-            if question is not None:
-                await self._ratchet.questions.close(question, self._ratchet.clock.now())
-            return moved
-        done = await self._ratchet.decisions.take_back(
-            self._chat.agent, batch, self._chat.speaker.said(text, "rollback"), question=question
-        )
-        return batch[0].batch_id if done else CHANGED
+        said = self._chat.speaker.said(text, "rollback")
+        refused = await take_back(self._ratchet, self._chat.agent, batch, said, question=question)
+        return refused or batch[0].batch_id
+
+
+async def standing(ratchet: Ratchet, agent: str) -> list[Deployment]:
+    """What is live and not being taken back, newest first."""
+    return newest_first(one for one in await ratchet.deployments.newest(agent) if one.stands)
+
+
+async def take_back(
+    ratchet: Ratchet, agent: str, batch: Sequence[Deployment], said: Said, *, question: UUID | None = None
+) -> str | None:
+    """Decides that all of `batch` goes back; the worker does it. Returns why not, where it is not to be."""
+    moved = await _moved_on(ratchet, agent, batch)
+    if moved is not None:
+        if question is not None:
+            await ratchet.questions.close(question, ratchet.clock.now())
+        return moved
+    return None if await ratchet.decisions.take_back(agent, batch, said, question=question) else CHANGED
+
+
+async def _moved_on(ratchet: Ratchet, agent: str, batch: Sequence[Deployment]) -> str | None:
+    """Why going back is not ours to do: something else runs in the place of one of them. All or none."""
+    registry = ratchet.registry_of(agent)
+    for one in batch:
+        now = await registry.current(one.prompt, one.label if one.follow == "label" else None)
+        if now.sha256 != one.sha256:
+            return (
+                f"{one.prompt} runs v{now.version} by now, not v{one.new_version}, so nothing was done; "
+                "take back what came later first."
+            )
+    return None
 
 
 def newest_first(deployments: Iterable[Deployment]) -> list[Deployment]:
@@ -156,7 +167,7 @@ def newest_first(deployments: Iterable[Deployment]) -> list[Deployment]:
     return sorted(deployments, key=since, reverse=True)
 
 
-def _batch(live: Sequence[Deployment], one: Deployment) -> list[Deployment]:
+def batch_of(live: Sequence[Deployment], one: Deployment) -> list[Deployment]:
     """What went live with it, and is still."""
     return [other for other in live if other.batch_id == one.batch_id]
 

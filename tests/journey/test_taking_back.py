@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.journey.world import EVE, SAM, Chat, World
+from optimizer.db.port import Database
+from optimizer.settings import AgentSettings, Environment, FileSettings, PromptSettings, Settings
+from tests.journey.world import AGENT, DAY, EVE, SAM, Chat, World
 
 
 async def _all_live(world: World) -> Chat:
@@ -159,3 +161,13 @@ async def test_what_is_no_longer_the_newest_is_not_taken_back_from_under_it(worl
     answer = await dana.say(f"roll back {first}")
     assert "core runs v3 by now, not v2, so nothing was done; take back what came later first." in answer
     assert (await world.live())["core"] == 3
+
+
+async def test_a_prompt_that_was_never_registered_is_in_nobodys_way(database: Database) -> None:
+    section = AgentSettings(prompts={"core": PromptSettings(), "appendix": PromptSettings()})
+    dana = await (await World.begin(database)).morning()
+    await dana.say("deploy all")
+    world = World(database, Settings(file=FileSettings(agents={AGENT: section}), environment=Environment()))
+    world.clock.advance(DAY)
+    dana = world.chat()
+    assert "Taken back: core runs v1 again" in await dana.say("rollback")

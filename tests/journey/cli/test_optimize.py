@@ -168,6 +168,17 @@ def test_from_the_terminal_to_live_and_back(known: Ratchet) -> None:
     assert known("rollback", "--agent", "x").code == 1
 
 
+def test_a_rollback_over_what_someone_changed_since_says_so_and_fails(known: Ratchet) -> None:
+    known.approve("x")
+    assert known("optimize", "--agent", "x").code == 0
+    assert "Live: main v2" in known.process("chat", "--agent", "x", replies="deploy 1\n").out
+    known.write("main.md", "Be kind, and written by hand since. " * 5)
+    assert known("import", "--agent", "x", "--prompt", "main=main.md").code == 0
+    said = known("rollback", "--agent", "x")
+    assert (said.code, said.out) == (1, "")
+    assert said.sentence.startswith("ratchet: main runs v3 by now, not v2, so nothing was done;")
+
+
 def test_a_rollback_by_someone_who_is_not_listed_is_refused(known: Ratchet) -> None:
     known.approve("x")
     assert known("optimize", "--agent", "x").code == 0
