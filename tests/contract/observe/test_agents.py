@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from optimizer.db.postgres import PostgresDatabase
-from optimizer.errors import NotFoundError
+from optimizer.errors import NotFoundError, RatchetError
 from optimizer.observe.normalise import normalise
 from optimizer.observe.snapshot import fold_all, take_snapshot
 from optimizer.records.deployment import PromptRef
@@ -60,7 +61,8 @@ async def test_other_escalation_tools_count_the_past_again(database: PostgresDat
         line("s2", "2026-02-26T09:00:00Z", "ask_100%"),
         line("s3", "2026-02-26T09:00:00Z", "ask_1000"),
     )
-    assert await fold_all(rollups, "a") == 2
+    assert await rollups.queued("a", WINDOW) == 2
+    assert await fold_all(rollups, "a") == 0
     assert (await rollups.read("a", WINDOW)).get("escalations").n == 1
     await agents.register("a", at=NOW, escalation_tools=["ask?100%"])
     assert await rollups.queued("a", WINDOW) == 2
@@ -105,3 +107,25 @@ async def test_a_window_without_sessions_says_so_and_nothing_else(database: Post
     await agents.register("a", at=NOW, tools=["search"])
     snapshot = await take_snapshot(agents, RollupStore(database), "a", WINDOW, exact=True, prompts={})
     assert [(fact.name, fact.value, fact.n) for fact in snapshot.facts] == [("sessions", 0, 0)]
+
+
+async def test_hours_that_another_process_holds_are_never_left_out_of_the_facts(
+    database: PostgresDatabase, dsn: str
+) -> None:
+    agents, rollups = AgentStore(database), RollupStore(database)
+    await put(
+        database,
+        line("s1", "2026-02-26T07:00:00Z", "search"),
+        line("s2", "2026-02-27T06:30:00Z", "search"),  # after the window
+    )
+
+    async def look() -> Snapshot:
+        return await take_snapshot(agents, rollups, "a", WINDOW, exact=True, prompts={}, patience_seconds=0)
+
+    async with await psycopg.AsyncConnection.connect(dsn) as folder:
+        await folder.execute("select from ratchet.fold_queue where hour < %s for update", (NOW,))
+        with pytest.raises(RatchetError, match=r"still counting the traces of 'a' \(hours left: 1\)"):
+            await look()
+    async with await psycopg.AsyncConnection.connect(dsn) as folder:
+        await folder.execute("select from ratchet.fold_queue where hour >= %s for update", (NOW,))
+        assert fact(await look(), "sessions").n == 1
