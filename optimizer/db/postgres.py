@@ -27,6 +27,11 @@ _CONNECTION: dict[str, Any] = {
 }
 
 
+_IN_EACH_OTHERS_WAY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+# Connection lost; the server stops, crashed, or does not take connections yet.
+_GONE = re.compile(r"08...|57P0.")
+
+
 class PostgresDatabase:
     """Implements `Database` over one pool. Open it with `open()`, end it with `close()`."""
 
@@ -87,15 +92,29 @@ class PostgresDatabase:
             raise DatabaseConflict(f"The database refused {function!r}: {_first_line(error)}") from error
         except psycopg.errors.QueryCanceled as error:
             raise DatabaseError(f"The database ended the call {function!r}: {_first_line(error)}") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-            await self._recover()
-            raise DatabaseUnavailable(
+        except psycopg.Error as error:
+            if _went_away(error):
+                await self._recover()
+            raise self._told(function, error) from error
+        return row[0] if row else None
+
+    def _told(self, function: str, error: psycopg.Error) -> DatabaseError:
+        if _went_away(error):
+            return DatabaseUnavailable(
                 f"The database {self._where} went away during {function!r}; it may or may not have taken effect, "
                 "so try again."
-            ) from error
-        except psycopg.Error as error:
-            raise DatabaseError(f"The call {function!r} failed in the database: {_first_line(error)}") from error
-        return row[0] if row else None
+            )
+        if isinstance(error, psycopg.errors.DiskFull):
+            return DatabaseError(
+                f"The disk of the database {self._where} is full ({_first_line(error)}), so {function!r} was not done; "
+                "make room there, then try again."
+            )
+        if isinstance(error, _IN_EACH_OTHERS_WAY):
+            return DatabaseError(
+                f"The database ended {function!r} because of others who wrote the same ({_first_line(error)}), so it "
+                "was not done; try again."
+            )
+        return DatabaseError(f"The call {function!r} failed in the database: {_first_line(error)}")
 
     async def _recover(self) -> None:
         """Brings the embedded server back where there is one, and drops the connections that died with it."""
@@ -116,6 +135,13 @@ def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
 def _adapt(value: Any) -> Any:
     """Containers travel as jsonb; everything else as the driver sends it."""
     return Jsonb(value, dumps=canonical_json) if isinstance(value, dict | list | tuple) else value
+
+
+def _went_away(error: psycopg.Error) -> bool:
+    """Whether there is no server to talk to any more; one that refused (a full disk, a deadlock) is still there."""
+    if error.sqlstate is not None:
+        return _GONE.fullmatch(error.sqlstate) is not None
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def _first_line(error: psycopg.Error) -> str:

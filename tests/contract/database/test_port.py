@@ -22,6 +22,8 @@ create function public.ratchet_probe_sleep(p_seconds double precision) returns j
   $$ select to_jsonb(pg_sleep(p_seconds) is null) $$;
 create function public.ratchet_probe_fail() returns jsonb language plpgsql as
   $$ begin raise exception 'the moon is full'; end $$;
+create function public.ratchet_probe_refuse(p_code text) returns jsonb language plpgsql as
+  $$ begin raise exception 'the moon is full' using errcode = p_code; end $$;
 """
 
 
@@ -70,6 +72,28 @@ async def test_any_other_failure_is_ours_with_the_reason(port: PostgresDatabase)
     with pytest.raises(DatabaseError, match="the moon is full") as failed:
         await port.call("probe_fail")
     assert failed.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("53100", r"The disk of the database .* is full \(the moon is full\).*make room there"),
+        ("40P01", "others who wrote the same .*; try again"),
+        ("40001", "others who wrote the same .*; try again"),
+        ("53200", "failed in the database: the moon is full"),
+        ("54000", "failed in the database: the moon is full"),
+    ],
+)
+async def test_a_server_that_refuses_has_not_gone_away(port: PostgresDatabase, code: str, said: str):
+    with pytest.raises(DatabaseError, match=said) as refused:
+        await port.call("probe_refuse", code=code)
+    assert not isinstance(refused.value, DatabaseUnavailable)
+
+
+@pytest.mark.parametrize("code", ["08006", "57P01", "57P03"])
+async def test_a_server_that_says_it_is_leaving_has_gone_away(port: PostgresDatabase, code: str):
+    with pytest.raises(DatabaseUnavailable, match="went away"):
+        await port.call("probe_refuse", code=code)
 
 
 async def test_a_name_is_never_code(port: PostgresDatabase):
