@@ -3,7 +3,7 @@
 -- Locks the head of the agent's chain. Whatever changes the state of an agent begins with this lock and ends with
 -- an append, so that two changes wait for each other here and never in a circle.
 create or replace function ratchet.audit_lock(p_agent text) returns ratchet.decision_heads
-language plpgsql set search_path = pg_catalog, ratchet as $$
+language plpgsql set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   head ratchet.decision_heads;
 begin
@@ -18,7 +18,7 @@ end $$;
 
 -- Appends one row to the agent's chain, under a lock on its head. Every state change calls this in its transaction.
 create or replace function ratchet.audit_append(p_agent text, p_body text, p_at timestamptz) returns jsonb
-language plpgsql set search_path = pg_catalog, ratchet as $$
+language plpgsql set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   head ratchet.decision_heads := ratchet.audit_lock(p_agent);
   digest text;
@@ -31,7 +31,7 @@ begin
 end $$;
 
 create or replace function ratchet.deployment_json(p_id uuid) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(deployment) || jsonb_build_object('steps', coalesce((
     select jsonb_agg(to_jsonb(entry) - 'deployment_id' order by entry.seq)
     from ratchet.deployment_steps entry where entry.deployment_id = deployment.id), '[]'::jsonb))
@@ -39,7 +39,7 @@ language sql stable set search_path = pg_catalog, ratchet as $$
 $$;
 
 create or replace function ratchet.batch_json(p_batch_id uuid) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(ratchet.deployment_json(id) order by ordinal), '[]'::jsonb)
   from ratchet.deployments where batch_id = p_batch_id;
 $$;
@@ -47,7 +47,7 @@ $$;
 -- Whether a worker has something to do in a batch: a deployment under way, a rollback that was decided, or a
 -- deployment that is live although another one of the same item is not.
 create or replace function ratchet.batch_waits(p_batch_id uuid) returns boolean
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select exists (
     select from ratchet.deployments one
     where one.batch_id = p_batch_id and (
@@ -61,21 +61,21 @@ $$;
 
 -- Adds neutral notices: [{kind, session_id, actor, body}].
 create or replace function ratchet.notices_add(p_agent text, p_notices jsonb, p_at timestamptz) returns void
-language sql set search_path = pg_catalog, ratchet as $$
+language sql set search_path = pg_catalog, ratchet, pg_temp as $$
   insert into ratchet.notices (agent, kind, session_id, actor, body, created_at)
   select p_agent, kind, session_id, actor, body, p_at
   from jsonb_to_recordset(coalesce(p_notices, '[]'::jsonb)) as (kind text, session_id uuid, actor text, body jsonb);
 $$;
 
 create or replace function ratchet.prompt_version_json(p_agent text, p_prompt text, p_version integer) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(held) from ratchet.prompt_versions held
   where agent = p_agent and prompt = p_prompt and version = p_version;
 $$;
 
 -- The template of an error text: quotes, ids, hex and numbers masked, HTTP classes kept.
 create or replace function ratchet.masked(p_text text) returns text
-language sql immutable parallel safe set search_path = pg_catalog as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   with quoted as (
     select regexp_replace(
              regexp_replace(left(p_text, 2000), '(^|\W)"[^"]*"', '\1''...''', 'g'),
@@ -92,7 +92,7 @@ $$;
 
 -- Whether a tool is one of the agent's escalation tools: `*` and `?` as in a shell.
 create or replace function ratchet.is_escalation(p_tool text, p_patterns jsonb) returns boolean
-language sql immutable parallel safe set search_path = pg_catalog as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from jsonb_array_elements_text(p_patterns) as pattern
     where p_tool like replace(replace(replace(replace(replace(
@@ -111,7 +111,7 @@ returns table (
   buckets jsonb, samples jsonb
 )
 language sql stable
-set search_path = pg_catalog, ratchet
+set search_path = pg_catalog, ratchet, pg_temp
 set jit = off
 set work_mem = '64MB'
 set enable_nestloop = off                          -- estimates over jsonb are poor; joins here are of thousands of rows
@@ -120,7 +120,7 @@ with touched as materialized (
   select distinct t.session_id
   from unnest(p_from, p_until) as s (from_at, until_at)
   cross join lateral (
-    select session_id from traces
+    select session_id from ratchet.traces
     where agent = p_agent and started_at >= s.from_at and started_at < s.until_at
     offset 0
   ) as t
@@ -132,7 +132,7 @@ piece as (
            rows between unbounded preceding and 1 preceding) as ended_before
   from touched
   cross join lateral (
-    select session_id, trace_id, started_at, ended_at from traces
+    select session_id, trace_id, started_at, ended_at from ratchet.traces
     where agent = p_agent and session_id = touched.session_id
     offset 0
   ) as t
@@ -156,7 +156,7 @@ run as materialized (
   select m.sk, row_number() over (order by m.sk, m.started_at, m.trace_id) as tk, t.*
   from (select s.sk, d.trace_id, d.started_at from session s join numbered d using (session_id, part)) as m
   cross join lateral (
-    select model, environment, release, task_category, prompts, success, events from traces
+    select model, environment, release, task_category, prompts, success, events from ratchet.traces
     where agent = p_agent and trace_id = m.trace_id
     offset 0
   ) as t
@@ -196,7 +196,7 @@ repeat as materialized (                          -- the same tool with the same
   from call where called_at is not null group by sk, tool, args
 ),
 escalation as materialized (
-  select t.tool from (select distinct tool from tool) as t join agents a on a.agent = p_agent
+  select t.tool from (select distinct tool from tool) as t join ratchet.agents a on a.agent = p_agent
   where ratchet.is_escalation(t.tool, a.escalation_tools)
 ),
 passed as (                                       -- one long text as one argument of several calls
@@ -369,7 +369,7 @@ $$;
 
 -- A session with its items in the order of their numbers.
 create or replace function ratchet.session_json(p_id uuid) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(session) || jsonb_build_object('items', coalesce((
     select jsonb_agg(to_jsonb(item) || jsonb_build_object('n', seat.n) order by seat.n)
     from ratchet.session_items seat join ratchet.items item on item.id = seat.item_id
@@ -381,11 +381,11 @@ $$;
 -- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
 -- hour makes the writer wait and the mark outlives the fold.
 create or replace function ratchet.queue_hours(p_agent text, p_session_ids text[], p_starts timestamptz[], p_at timestamptz)
-returns void language sql set search_path = pg_catalog, ratchet as $$
-  insert into fold_queue (agent, hour, queued_at)
+returns void language sql set search_path = pg_catalog, ratchet, pg_temp as $$
+  insert into ratchet.fold_queue (agent, hour, queued_at)
   select p_agent, h.hour, p_at
   from (
-    select date_trunc('hour', started_at, 'UTC') as hour from traces
+    select date_trunc('hour', started_at, 'UTC') as hour from ratchet.traces
     where agent = p_agent and session_id = any (p_session_ids)
     union
     select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
@@ -401,7 +401,7 @@ returns table (
   started_at timestamptz, ended_at timestamptz, prompts jsonb,
   success boolean, reward double precision, outcome_end text, events jsonb, event_count integer, extra jsonb
 )
-language sql immutable set search_path = pg_catalog as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
   with line as (
     select * from rows from (jsonb_to_recordset(p_traces) as (
       trace_id text, session_id text, environment text, release text, model text, task_category text,
@@ -420,13 +420,13 @@ $$;
 
 -- Agents, as imports and settings declare them.
 create or replace function public.ratchet_agents_read(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
-  select to_jsonb(a) from agents a where a.agent = p_agent
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(a) from ratchet.agents a where a.agent = p_agent
 $$;
 
 create or replace function public.ratchet_agents_list() returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
-  select coalesce(jsonb_agg(to_jsonb(a) order by a.agent), '[]') from agents a
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(to_jsonb(a) order by a.agent), '[]') from ratchet.agents a
 $$;
 
 -- Adds or changes an agent; null leaves a field as it is. Returns the agent with its revision, which
@@ -434,13 +434,13 @@ $$;
 create or replace function public.ratchet_agents_register(
   p_agent text, p_environment text, p_tools jsonb, p_prompts jsonb, p_escalation_tools jsonb, p_at timestamptz
 ) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
-  before agents;
-  result agents;
+  before ratchet.agents;
+  result ratchet.agents;
 begin
-  insert into agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
-  select * into before from agents where agent = p_agent for update;
+  insert into ratchet.agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
+  select * into before from ratchet.agents where agent = p_agent for update;
   result := before;
   result.environment := coalesce(p_environment, before.environment);
   result.tools := coalesce(p_tools, before.tools);
@@ -448,15 +448,15 @@ begin
   result.escalation_tools := coalesce(p_escalation_tools, before.escalation_tools);
   if result is distinct from before then
     result.revision := before.revision + 1;
-    update agents set
+    update ratchet.agents set
       environment = result.environment, tools = result.tools, prompts = result.prompts,
       escalation_tools = result.escalation_tools, revision = result.revision
     where agent = p_agent;
   end if;
   if result.escalation_tools <> before.escalation_tools then
-    insert into fold_queue (agent, hour, queued_at)
+    insert into ratchet.fold_queue (agent, hour, queued_at)
     select p_agent, h.hour, p_at
-    from (select distinct date_trunc('hour', started_at, 'UTC') as hour from traces where agent = p_agent) as h
+    from (select distinct date_trunc('hour', started_at, 'UTC') as hour from ratchet.traces where agent = p_agent) as h
     order by h.hour
     on conflict (agent, hour) do update set queued_at = excluded.queued_at;
   end if;
@@ -465,7 +465,7 @@ end $$;
 
 -- A page of the chain after a sequence number, and its head.
 create or replace function public.ratchet_decisions_page(p_agent text, p_after bigint, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select jsonb_build_object(
     'head', (select jsonb_build_object('seq', seq, 'sha256', sha256) from ratchet.decision_heads where agent = p_agent),
     'rows', coalesce((
@@ -477,14 +477,14 @@ $$;
 
 -- The newest rows, newest first.
 create or replace function public.ratchet_decisions_newest(p_agent text, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(jsonb_build_object('seq', seq, 'at', at, 'body', body) order by seq desc), '[]'::jsonb)
   from (select * from ratchet.decisions where agent = p_agent order by seq desc limit least(p_limit, 200)) newest;
 $$;
 
 -- Writes a row that changes no other state (a refusal, a registration).
 create or replace function public.ratchet_decisions_write(p_agent text, p_body text, p_at timestamptz) returns jsonb
-language sql security definer set search_path = pg_catalog, ratchet as $$
+language sql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.audit_append(p_agent, p_body, p_at);
 $$;
 
@@ -492,7 +492,7 @@ $$;
 -- The first deployment of a batch holds the lease of all of it: one worker has the whole batch.
 create or replace function public.ratchet_deployments_claim(
   p_agent text, p_worker text, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   lead ratchet.deployments;
 begin
@@ -513,7 +513,7 @@ end $$;
 -- Whether the worker still holds the batch; asked right before each outside call, and extends the lease.
 create or replace function public.ratchet_deployments_hold(
   p_batch_id uuid, p_worker text, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
   update ratchet.deployments
   set lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
@@ -523,7 +523,7 @@ begin
 end $$;
 
 create or replace function public.ratchet_deployments_release(p_batch_id uuid, p_worker text) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
   update ratchet.deployments set worker = null, lease_until = null
   where batch_id = p_batch_id and ordinal = 0 and worker = p_worker;
@@ -536,7 +536,7 @@ end $$;
 create or replace function public.ratchet_deployments_step(
   p_id uuid, p_revision bigint, p_worker text, p_step text, p_phase text, p_detail jsonb, p_to text, p_set jsonb,
   p_items jsonb, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   deployment ratchet.deployments;
   change record;
@@ -585,7 +585,7 @@ end $$;
 create or replace function public.ratchet_deployments_take_back(
   p_agent text, p_deployments jsonb, p_rollback jsonb, p_question uuid, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   changed integer;
 begin
@@ -618,7 +618,7 @@ end $$;
 -- the newest version, publishing is going live. Answers how many were halted.
 create or replace function public.ratchet_deployments_halt(
   p_agent text, p_reason text, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   halted uuid[];
 begin
@@ -644,7 +644,7 @@ end $$;
 create or replace function public.ratchet_deployments_observe(
   p_id uuid, p_seen_at timestamptz, p_verdict jsonb, p_severities jsonb, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   deployment ratchet.deployments;
 begin
@@ -667,7 +667,7 @@ end $$;
 -- The newest deployments of the agent, newest first. Of those that were planned at one moment, one without a version
 -- is still to be published, and the highest version is the last that was.
 create or replace function public.ratchet_deployments_newest(p_agent text, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(ratchet.deployment_json(id) order by planned_at desc, new_version desc nulls first, ordinal),
                   '[]'::jsonb)
   from (select id, planned_at, new_version, ordinal from ratchet.deployments where agent = p_agent
@@ -675,7 +675,7 @@ language sql stable security definer set search_path = pg_catalog, ratchet as $$
 $$;
 
 create or replace function public.ratchet_deployments_batch(p_batch_id uuid) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.batch_json(p_batch_id);
 $$;
 
@@ -683,7 +683,7 @@ $$;
 -- p_items: [{id, base_sha256 | null}]. Whoever approves next has seen the new text: the session's revision moves on.
 create or replace function public.ratchet_items_rebase(
   p_session_id uuid, p_revision bigint, p_items jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   session ratchet.sessions;
 begin
@@ -704,7 +704,7 @@ end $$;
 
 -- Notices after an id, oldest first; p_after null answers only the newest id.
 create or replace function public.ratchet_notices_after(p_agent text, p_after bigint, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select jsonb_build_object(
     'newest', coalesce((select max(id) from ratchet.notices where agent = p_agent), 0),
     'rows', coalesce((
@@ -715,14 +715,14 @@ $$;
 
 -- The version that a label points at (label null: the newest); null when there is none.
 create or replace function public.ratchet_prompts_current(p_agent text, p_prompt text, p_label text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.prompt_version_json(p_agent, p_prompt, case
     when p_label is null then (select max(version) from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt)
     else (select version from ratchet.prompt_labels where agent = p_agent and prompt = p_prompt and label = p_label) end);
 $$;
 
 create or replace function public.ratchet_prompts_read(p_agent text, p_prompt text, p_version integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.prompt_version_json(p_agent, p_prompt, p_version);
 $$;
 
@@ -730,7 +730,7 @@ $$;
 create or replace function public.ratchet_prompts_publish(
   p_agent text, p_prompt text, p_text text, p_sha256 text, p_commit_message text, p_metadata jsonb,
   p_deployment_id uuid, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   held integer;
 begin
@@ -750,7 +750,7 @@ end $$;
 -- Answers {ok: true}, {ok: false, version: where it stands} or {ok: false, missing: true} for an unknown version.
 create or replace function public.ratchet_prompts_move_label(
   p_agent text, p_prompt text, p_label text, p_version integer, p_expected integer, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   stands integer;
 begin
@@ -773,7 +773,7 @@ end $$;
 
 -- Every version of every prompt of the agent, newest first, without the texts; p_prompt null: all prompts.
 create or replace function public.ratchet_prompts_history(p_agent text, p_prompt text, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(to_jsonb(held) - 'text' order by created_at desc, version desc, prompt), '[]'::jsonb)
   from (select * from ratchet.prompt_versions where agent = p_agent and (p_prompt is null or prompt = p_prompt)
         order by created_at desc, version desc limit least(p_limit, 1000)) held;
@@ -781,7 +781,7 @@ $$;
 
 -- Labels of a prompt: {label: version}.
 create or replace function public.ratchet_prompts_labels(p_agent text, p_prompt text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_object_agg(label, version), '{}'::jsonb) from ratchet.prompt_labels
   where agent = p_agent and prompt = p_prompt;
 $$;
@@ -790,7 +790,7 @@ $$;
 create or replace function public.ratchet_questions_ask(
   p_id uuid, p_agent text, p_session_id uuid, p_channel text, p_chat text, p_actor text, p_text text, p_plan jsonb,
   p_code text, p_expires_at timestamptz, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
   update ratchet.questions set consumed_at = p_at
   where channel = p_channel and chat = p_chat and actor = p_actor and consumed_at is null;
@@ -802,7 +802,7 @@ end $$;
 -- The question that is open for this person in this chat; null when there is none.
 create or replace function public.ratchet_questions_open(
   p_channel text, p_chat text, p_actor text, p_at timestamptz) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(question) from ratchet.questions question
   where channel = p_channel and chat = p_chat and actor = p_actor and consumed_at is null and expires_at > p_at
   order by asked_at desc limit 1;
@@ -810,7 +810,7 @@ $$;
 
 -- Consumes a question without doing what it asked about; true when it was open.
 create or replace function public.ratchet_questions_close(p_id uuid, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
   update ratchet.questions set consumed_at = p_at where id = p_id and consumed_at is null;
   return to_jsonb(found);
@@ -820,17 +820,17 @@ end $$;
 -- The lock on the queue's row keeps every other folder from the hour, and makes an import that touches
 -- it wait and queue it again.
 create or replace function public.ratchet_rollups_fold(p_agent text, p_hours_max integer) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   taken jsonb;
   one record;
 begin
   with picked as (
-    select agent, hour from fold_queue where p_agent is null or agent = p_agent
+    select agent, hour from ratchet.fold_queue where p_agent is null or agent = p_agent
     order by hour desc, agent limit p_hours_max for update skip locked
   ),
   gone as (
-    delete from fold_queue q using picked p where q.agent = p.agent and q.hour = p.hour returning q.agent, q.hour
+    delete from ratchet.fold_queue q using picked p where q.agent = p.agent and q.hour = p.hour returning q.agent, q.hour
   )
   select coalesce(jsonb_agg(to_jsonb(gone)), '[]') into taken from gone;
 
@@ -838,21 +838,21 @@ begin
     select t.agent, array_agg(t.hour order by t.hour) as hours, array_agg(t.hour + interval '1 hour' order by t.hour) as ends
     from jsonb_to_recordset(taken) as t (agent text, hour timestamptz) group by t.agent order by t.agent
   loop
-    delete from rollups r where r.agent = one.agent and r.hour = any (one.hours);
-    insert into rollups (agent, hour, name, labels, n, total, total_sq, largest, buckets, samples)
+    delete from ratchet.rollups r where r.agent = one.agent and r.hour = any (one.hours);
+    insert into ratchet.rollups (agent, hour, name, labels, n, total, total_sq, largest, buckets, samples)
     select one.agent, one.hours[f.span], f.name, f.labels, f.n, f.total, f.total_sq, f.largest, f.buckets, f.samples
     from ratchet.fold(one.agent, one.hours, one.ends) as f;
   end loop;
 
   return jsonb_build_object(
     'hours', jsonb_array_length(taken),
-    'left', (select count(*) from fold_queue where p_agent is null or agent = p_agent));
+    'left', (select count(*) from ratchet.fold_queue where p_agent is null or agent = p_agent));
 end $$;
 
 -- The measures of [p_since, p_until): whole hours from the rollups, the edges straight from the traces.
 create or replace function public.ratchet_rollups_read(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
 language plpgsql stable security definer
-set search_path = pg_catalog, ratchet
+set search_path = pg_catalog, ratchet, pg_temp
 set jit = off
 set work_mem = '64MB'
 as $$
@@ -882,7 +882,7 @@ begin
   return (
     with part as materialized (
       select r.hour as at, r.name, r.labels, r.n, r.total, r.total_sq, r.largest, r.buckets, r.samples
-      from rollups r where r.agent = p_agent and r.hour >= first_hour and r.hour < last_hour
+      from ratchet.rollups r where r.agent = p_agent and r.hour >= first_hour and r.hour < last_hour
       union all
       select edge_from[f.span], f.name, f.labels, f.n, f.total, f.total_sq, f.largest, f.buckets, f.samples
       from ratchet.fold(p_agent, edge_from, edge_until) as f
@@ -924,8 +924,8 @@ end $$;
 
 -- How many hours of the span are out of date.
 create or replace function public.ratchet_rollups_queued(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
-  select to_jsonb(count(*)) from fold_queue
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(count(*)) from ratchet.fold_queue
   where agent = p_agent and hour > p_since - interval '1 hour' and hour < p_until
 $$;
 
@@ -934,7 +934,7 @@ $$;
 create or replace function public.ratchet_runs_start(
   p_id uuid, p_agent text, p_slot text, p_since timestamptz, p_until timestamptz, p_worker text,
   p_lease_seconds integer, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   other ratchet.runs;
 begin
@@ -964,7 +964,7 @@ end $$;
 -- decision stays: only a new session supersedes it.
 create or replace function public.ratchet_runs_finish(
   p_id uuid, p_worker text, p_state text, p_result jsonb, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   run ratchet.runs;
 begin
@@ -981,38 +981,38 @@ begin
 end $$;
 
 create or replace function public.ratchet_runs_read(p_id uuid) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(run) from ratchet.runs run where id = p_id;
 $$;
 
 -- How many finished runs the agent has had.
 create or replace function public.ratchet_runs_count(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(count(*)) from ratchet.runs where agent = p_agent and state = 'done';
 $$;
 
 -- What the ledger holds: versions, oldest first.
 create or replace function public.ratchet_schema_versions() returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(version order by version), '[]'::jsonb) from ratchet.schema_migrations;
 $$;
 
 -- The one table of transitions: [{record, from, to}].
 create or replace function public.ratchet_schema_transitions() returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select jsonb_agg(jsonb_build_object('record', record, 'from', from_state, 'to', to_state)
                    order by record, from_state, to_state)
   from ratchet.transitions;
 $$;
 
 create or replace function public.ratchet_sessions_read(p_id uuid) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.session_json(p_id);
 $$;
 
 -- The newest session of the agent, in whatever state; null when there was none.
 create or replace function public.ratchet_sessions_newest(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.session_json((select id from ratchet.sessions where agent = p_agent
                                order by created_at desc, (state = 'pending') desc limit 1));
 $$;
@@ -1024,7 +1024,7 @@ $$;
 create or replace function public.ratchet_sessions_save(
   p_run_id uuid, p_worker text, p_session jsonb, p_items jsonb, p_result jsonb, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   run ratchet.runs;
   saved ratchet.sessions;
@@ -1065,12 +1065,13 @@ begin
 end $$;
 
 -- One decision: compares the revision, then changes session, items and deployments together with audit and notices.
--- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments; p_question: one that this consumes.
+-- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments, of items that p_items approves;
+-- p_question: one that this consumes.
 -- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | busy | question}.
 create or replace function public.ratchet_sessions_decide(
   p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_deployments jsonb, p_question uuid,
   p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   session ratchet.sessions;
   change record;
@@ -1106,6 +1107,17 @@ begin
       raise exception 'conflict' using errcode = 'RT001';
     end if;
   end loop;
+  -- Nothing goes live but what this decision approves.
+  if exists (
+      select from jsonb_to_recordset(p_deployments) as planned (items jsonb)
+      where jsonb_array_length(planned.items) = 0 or exists (
+        select from jsonb_array_elements_text(planned.items) as held (id)
+        where not exists (
+          select from jsonb_to_recordset(p_items) as moved (id uuid, "to" text)
+          join ratchet.items item on item.id = moved.id and item.state = 'approved'
+          where moved.id = held.id::uuid and moved."to" = 'approved'))) then
+    raise exception 'conflict' using errcode = 'RT001';
+  end if;
   insert into ratchet.deployments (id, agent, session_id, batch_id, ordinal, prompt, label, follow, state, items, actor,
                                    base_version, base_sha256, text, sha256, planned_at)
   select id, session.agent, session.id, batch_id, ordinal, prompt, label, follow, 'planned', items, actor,
@@ -1128,7 +1140,7 @@ end $$;
 
 -- Marks the pending session of the agent expired when its time is over; true when it did.
 create or replace function public.ratchet_sessions_expire(p_agent text, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   expired uuid;
 begin
@@ -1146,7 +1158,7 @@ end $$;
 
 -- The last answer to each key: what was proposed before, how it was answered and how bad it was then.
 create or replace function public.ratchet_items_answered(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(to_jsonb(item)), '[]'::jsonb) from (
     select distinct on (key) id, key, state, severity, answered_at, answered_severity, content_sha256, first_seen_at
     from ratchet.items where agent = p_agent and state <> 'stale'
@@ -1158,7 +1170,7 @@ $$;
 -- Of one trace twice in a batch the longer line counts, the other is known.
 -- Returns {"new", "grown", "rated", "known"}.
 create or replace function public.ratchet_traces_put(p_agent text, p_traces jsonb, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   fresh text[];
   touched text[];
@@ -1166,12 +1178,12 @@ declare
   grown integer := 0;
   rated integer := 0;
 begin
-  insert into agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
+  insert into ratchet.agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
   -- A change of the agent's escalation tools queues all hours: it waits for us, or we for it.
-  perform from agents where agent = p_agent for share;
+  perform from ratchet.agents where agent = p_agent for share;
 
   with added as (
-    insert into traces (agent, trace_id, session_id, environment, release, model, task_category, started_at, ended_at,
+    insert into ratchet.traces (agent, trace_id, session_id, environment, release, model, task_category, started_at, ended_at,
                         prompts, success, reward, outcome_end, events, event_count, extra, received_at)
     select p_agent, l.trace_id, l.session_id, l.environment, l.release, l.model, l.task_category, l.started_at, l.ended_at,
            l.prompts, l.success, l.reward, l.outcome_end, l.events, l.event_count, l.extra, p_at
@@ -1182,7 +1194,7 @@ begin
   select coalesce(array_agg(trace_id), '{}'), coalesce(array_agg(distinct session_id), '{}') into fresh, touched from added;
 
   if cardinality(fresh) < jsonb_array_length(p_traces) then
-    perform from traces t
+    perform from ratchet.traces t
     where t.agent = p_agent and t.trace_id in (select x.trace_id from jsonb_to_recordset(p_traces) as x (trace_id text))
     order by t.trace_id for update;
 
@@ -1193,11 +1205,11 @@ begin
                or t.reward is null and l.reward is not null
                or t.outcome_end is null and l.outcome_end is not null as rates
       from ratchet.lines(p_traces) as l
-      join traces t on t.agent = p_agent and t.trace_id = l.trace_id
+      join ratchet.traces t on t.agent = p_agent and t.trace_id = l.trace_id
       where l.trace_id <> all (fresh)
     ),
     replaced as (
-      update traces t set
+      update ratchet.traces t set
         session_id = l.session_id, environment = l.environment, release = l.release, model = l.model,
         task_category = l.task_category, started_at = l.started_at, ended_at = l.ended_at, prompts = l.prompts,
         success = coalesce(l.success, t.success), reward = coalesce(l.reward, t.reward),
@@ -1207,7 +1219,7 @@ begin
       returning l.session_id, l.old_session_id, l.old_started_at
     ),
     judged as (
-      update traces t set
+      update ratchet.traces t set
         success = coalesce(t.success, l.success), reward = coalesce(t.reward, l.reward),
         outcome_end = coalesce(t.outcome_end, l.outcome_end), received_at = p_at
       from line l where l.rates and not l.grows and t.agent = p_agent and t.trace_id = l.trace_id
@@ -1228,7 +1240,7 @@ end $$;
 
 -- When the newest trace of the agent began; null where there is none.
 create or replace function public.ratchet_traces_newest(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(max(started_at)) from ratchet.traces where agent = p_agent;
 $$;
 

@@ -1,7 +1,7 @@
 -- Locks the head of the agent's chain. Whatever changes the state of an agent begins with this lock and ends with
 -- an append, so that two changes wait for each other here and never in a circle.
 create or replace function ratchet.audit_lock(p_agent text) returns ratchet.decision_heads
-language plpgsql set search_path = pg_catalog, ratchet as $$
+language plpgsql set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   head ratchet.decision_heads;
 begin
@@ -16,7 +16,7 @@ end $$;
 
 -- Appends one row to the agent's chain, under a lock on its head. Every state change calls this in its transaction.
 create or replace function ratchet.audit_append(p_agent text, p_body text, p_at timestamptz) returns jsonb
-language plpgsql set search_path = pg_catalog, ratchet as $$
+language plpgsql set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   head ratchet.decision_heads := ratchet.audit_lock(p_agent);
   digest text;
@@ -30,7 +30,7 @@ end $$;
 
 -- A page of the chain after a sequence number, and its head.
 create or replace function public.ratchet_decisions_page(p_agent text, p_after bigint, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select jsonb_build_object(
     'head', (select jsonb_build_object('seq', seq, 'sha256', sha256) from ratchet.decision_heads where agent = p_agent),
     'rows', coalesce((
@@ -42,13 +42,13 @@ $$;
 
 -- The newest rows, newest first.
 create or replace function public.ratchet_decisions_newest(p_agent text, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(jsonb_build_object('seq', seq, 'at', at, 'body', body) order by seq desc), '[]'::jsonb)
   from (select * from ratchet.decisions where agent = p_agent order by seq desc limit least(p_limit, 200)) newest;
 $$;
 
 -- Writes a row that changes no other state (a refusal, a registration).
 create or replace function public.ratchet_decisions_write(p_agent text, p_body text, p_at timestamptz) returns jsonb
-language sql security definer set search_path = pg_catalog, ratchet as $$
+language sql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.audit_append(p_agent, p_body, p_at);
 $$;

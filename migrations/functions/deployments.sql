@@ -1,5 +1,5 @@
 create or replace function ratchet.deployment_json(p_id uuid) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(deployment) || jsonb_build_object('steps', coalesce((
     select jsonb_agg(to_jsonb(entry) - 'deployment_id' order by entry.seq)
     from ratchet.deployment_steps entry where entry.deployment_id = deployment.id), '[]'::jsonb))
@@ -7,7 +7,7 @@ language sql stable set search_path = pg_catalog, ratchet as $$
 $$;
 
 create or replace function ratchet.batch_json(p_batch_id uuid) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(ratchet.deployment_json(id) order by ordinal), '[]'::jsonb)
   from ratchet.deployments where batch_id = p_batch_id;
 $$;
@@ -15,7 +15,7 @@ $$;
 -- Whether a worker has something to do in a batch: a deployment under way, a rollback that was decided, or a
 -- deployment that is live although another one of the same item is not.
 create or replace function ratchet.batch_waits(p_batch_id uuid) returns boolean
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select exists (
     select from ratchet.deployments one
     where one.batch_id = p_batch_id and (
@@ -31,7 +31,7 @@ $$;
 -- The first deployment of a batch holds the lease of all of it: one worker has the whole batch.
 create or replace function public.ratchet_deployments_claim(
   p_agent text, p_worker text, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   lead ratchet.deployments;
 begin
@@ -52,7 +52,7 @@ end $$;
 -- Whether the worker still holds the batch; asked right before each outside call, and extends the lease.
 create or replace function public.ratchet_deployments_hold(
   p_batch_id uuid, p_worker text, p_lease_seconds integer) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
   update ratchet.deployments
   set lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
@@ -62,7 +62,7 @@ begin
 end $$;
 
 create or replace function public.ratchet_deployments_release(p_batch_id uuid, p_worker text) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
   update ratchet.deployments set worker = null, lease_until = null
   where batch_id = p_batch_id and ordinal = 0 and worker = p_worker;
@@ -75,7 +75,7 @@ end $$;
 create or replace function public.ratchet_deployments_step(
   p_id uuid, p_revision bigint, p_worker text, p_step text, p_phase text, p_detail jsonb, p_to text, p_set jsonb,
   p_items jsonb, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   deployment ratchet.deployments;
   change record;
@@ -124,7 +124,7 @@ end $$;
 create or replace function public.ratchet_deployments_take_back(
   p_agent text, p_deployments jsonb, p_rollback jsonb, p_question uuid, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   changed integer;
 begin
@@ -157,7 +157,7 @@ end $$;
 -- the newest version, publishing is going live. Answers how many were halted.
 create or replace function public.ratchet_deployments_halt(
   p_agent text, p_reason text, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   halted uuid[];
 begin
@@ -183,7 +183,7 @@ end $$;
 create or replace function public.ratchet_deployments_observe(
   p_id uuid, p_seen_at timestamptz, p_verdict jsonb, p_severities jsonb, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   deployment ratchet.deployments;
 begin
@@ -206,7 +206,7 @@ end $$;
 -- The newest deployments of the agent, newest first. Of those that were planned at one moment, one without a version
 -- is still to be published, and the highest version is the last that was.
 create or replace function public.ratchet_deployments_newest(p_agent text, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(ratchet.deployment_json(id) order by planned_at desc, new_version desc nulls first, ordinal),
                   '[]'::jsonb)
   from (select id, planned_at, new_version, ordinal from ratchet.deployments where agent = p_agent
@@ -214,6 +214,6 @@ language sql stable security definer set search_path = pg_catalog, ratchet as $$
 $$;
 
 create or replace function public.ratchet_deployments_batch(p_batch_id uuid) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.batch_json(p_batch_id);
 $$;

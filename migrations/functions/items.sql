@@ -2,7 +2,7 @@
 -- p_items: [{id, base_sha256 | null}]. Whoever approves next has seen the new text: the session's revision moves on.
 create or replace function public.ratchet_items_rebase(
   p_session_id uuid, p_revision bigint, p_items jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   session ratchet.sessions;
 begin

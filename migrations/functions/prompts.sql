@@ -1,19 +1,19 @@
 create or replace function ratchet.prompt_version_json(p_agent text, p_prompt text, p_version integer) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(held) from ratchet.prompt_versions held
   where agent = p_agent and prompt = p_prompt and version = p_version;
 $$;
 
 -- The version that a label points at (label null: the newest); null when there is none.
 create or replace function public.ratchet_prompts_current(p_agent text, p_prompt text, p_label text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.prompt_version_json(p_agent, p_prompt, case
     when p_label is null then (select max(version) from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt)
     else (select version from ratchet.prompt_labels where agent = p_agent and prompt = p_prompt and label = p_label) end);
 $$;
 
 create or replace function public.ratchet_prompts_read(p_agent text, p_prompt text, p_version integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.prompt_version_json(p_agent, p_prompt, p_version);
 $$;
 
@@ -21,7 +21,7 @@ $$;
 create or replace function public.ratchet_prompts_publish(
   p_agent text, p_prompt text, p_text text, p_sha256 text, p_commit_message text, p_metadata jsonb,
   p_deployment_id uuid, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   held integer;
 begin
@@ -41,7 +41,7 @@ end $$;
 -- Answers {ok: true}, {ok: false, version: where it stands} or {ok: false, missing: true} for an unknown version.
 create or replace function public.ratchet_prompts_move_label(
   p_agent text, p_prompt text, p_label text, p_version integer, p_expected integer, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   stands integer;
 begin
@@ -64,7 +64,7 @@ end $$;
 
 -- Every version of every prompt of the agent, newest first, without the texts; p_prompt null: all prompts.
 create or replace function public.ratchet_prompts_history(p_agent text, p_prompt text, p_limit integer) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(to_jsonb(held) - 'text' order by created_at desc, version desc, prompt), '[]'::jsonb)
   from (select * from ratchet.prompt_versions where agent = p_agent and (p_prompt is null or prompt = p_prompt)
         order by created_at desc, version desc limit least(p_limit, 1000)) held;
@@ -72,7 +72,7 @@ $$;
 
 -- Labels of a prompt: {label: version}.
 create or replace function public.ratchet_prompts_labels(p_agent text, p_prompt text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_object_agg(label, version), '{}'::jsonb) from ratchet.prompt_labels
   where agent = p_agent and prompt = p_prompt;
 $$;

@@ -2,7 +2,7 @@
 
 -- The template of an error text: quotes, ids, hex and numbers masked, HTTP classes kept.
 create or replace function ratchet.masked(p_text text) returns text
-language sql immutable parallel safe set search_path = pg_catalog as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   with quoted as (
     select regexp_replace(
              regexp_replace(left(p_text, 2000), '(^|\W)"[^"]*"', '\1''...''', 'g'),
@@ -19,7 +19,7 @@ $$;
 
 -- Whether a tool is one of the agent's escalation tools: `*` and `?` as in a shell.
 create or replace function ratchet.is_escalation(p_tool text, p_patterns jsonb) returns boolean
-language sql immutable parallel safe set search_path = pg_catalog as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select exists (
     select from jsonb_array_elements_text(p_patterns) as pattern
     where p_tool like replace(replace(replace(replace(replace(
@@ -38,7 +38,7 @@ returns table (
   buckets jsonb, samples jsonb
 )
 language sql stable
-set search_path = pg_catalog, ratchet
+set search_path = pg_catalog, ratchet, pg_temp
 set jit = off
 set work_mem = '64MB'
 set enable_nestloop = off                          -- estimates over jsonb are poor; joins here are of thousands of rows
@@ -47,7 +47,7 @@ with touched as materialized (
   select distinct t.session_id
   from unnest(p_from, p_until) as s (from_at, until_at)
   cross join lateral (
-    select session_id from traces
+    select session_id from ratchet.traces
     where agent = p_agent and started_at >= s.from_at and started_at < s.until_at
     offset 0
   ) as t
@@ -59,7 +59,7 @@ piece as (
            rows between unbounded preceding and 1 preceding) as ended_before
   from touched
   cross join lateral (
-    select session_id, trace_id, started_at, ended_at from traces
+    select session_id, trace_id, started_at, ended_at from ratchet.traces
     where agent = p_agent and session_id = touched.session_id
     offset 0
   ) as t
@@ -83,7 +83,7 @@ run as materialized (
   select m.sk, row_number() over (order by m.sk, m.started_at, m.trace_id) as tk, t.*
   from (select s.sk, d.trace_id, d.started_at from session s join numbered d using (session_id, part)) as m
   cross join lateral (
-    select model, environment, release, task_category, prompts, success, events from traces
+    select model, environment, release, task_category, prompts, success, events from ratchet.traces
     where agent = p_agent and trace_id = m.trace_id
     offset 0
   ) as t
@@ -123,7 +123,7 @@ repeat as materialized (                          -- the same tool with the same
   from call where called_at is not null group by sk, tool, args
 ),
 escalation as materialized (
-  select t.tool from (select distinct tool from tool) as t join agents a on a.agent = p_agent
+  select t.tool from (select distinct tool from tool) as t join ratchet.agents a on a.agent = p_agent
   where ratchet.is_escalation(t.tool, a.escalation_tools)
 ),
 passed as (                                       -- one long text as one argument of several calls
@@ -298,17 +298,17 @@ $$;
 -- The lock on the queue's row keeps every other folder from the hour, and makes an import that touches
 -- it wait and queue it again.
 create or replace function public.ratchet_rollups_fold(p_agent text, p_hours_max integer) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   taken jsonb;
   one record;
 begin
   with picked as (
-    select agent, hour from fold_queue where p_agent is null or agent = p_agent
+    select agent, hour from ratchet.fold_queue where p_agent is null or agent = p_agent
     order by hour desc, agent limit p_hours_max for update skip locked
   ),
   gone as (
-    delete from fold_queue q using picked p where q.agent = p.agent and q.hour = p.hour returning q.agent, q.hour
+    delete from ratchet.fold_queue q using picked p where q.agent = p.agent and q.hour = p.hour returning q.agent, q.hour
   )
   select coalesce(jsonb_agg(to_jsonb(gone)), '[]') into taken from gone;
 
@@ -316,21 +316,21 @@ begin
     select t.agent, array_agg(t.hour order by t.hour) as hours, array_agg(t.hour + interval '1 hour' order by t.hour) as ends
     from jsonb_to_recordset(taken) as t (agent text, hour timestamptz) group by t.agent order by t.agent
   loop
-    delete from rollups r where r.agent = one.agent and r.hour = any (one.hours);
-    insert into rollups (agent, hour, name, labels, n, total, total_sq, largest, buckets, samples)
+    delete from ratchet.rollups r where r.agent = one.agent and r.hour = any (one.hours);
+    insert into ratchet.rollups (agent, hour, name, labels, n, total, total_sq, largest, buckets, samples)
     select one.agent, one.hours[f.span], f.name, f.labels, f.n, f.total, f.total_sq, f.largest, f.buckets, f.samples
     from ratchet.fold(one.agent, one.hours, one.ends) as f;
   end loop;
 
   return jsonb_build_object(
     'hours', jsonb_array_length(taken),
-    'left', (select count(*) from fold_queue where p_agent is null or agent = p_agent));
+    'left', (select count(*) from ratchet.fold_queue where p_agent is null or agent = p_agent));
 end $$;
 
 -- The measures of [p_since, p_until): whole hours from the rollups, the edges straight from the traces.
 create or replace function public.ratchet_rollups_read(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
 language plpgsql stable security definer
-set search_path = pg_catalog, ratchet
+set search_path = pg_catalog, ratchet, pg_temp
 set jit = off
 set work_mem = '64MB'
 as $$
@@ -360,7 +360,7 @@ begin
   return (
     with part as materialized (
       select r.hour as at, r.name, r.labels, r.n, r.total, r.total_sq, r.largest, r.buckets, r.samples
-      from rollups r where r.agent = p_agent and r.hour >= first_hour and r.hour < last_hour
+      from ratchet.rollups r where r.agent = p_agent and r.hour >= first_hour and r.hour < last_hour
       union all
       select edge_from[f.span], f.name, f.labels, f.n, f.total, f.total_sq, f.largest, f.buckets, f.samples
       from ratchet.fold(p_agent, edge_from, edge_until) as f
@@ -402,7 +402,7 @@ end $$;
 
 -- How many hours of the span are out of date.
 create or replace function public.ratchet_rollups_queued(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
-  select to_jsonb(count(*)) from fold_queue
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(count(*)) from ratchet.fold_queue
   where agent = p_agent and hour > p_since - interval '1 hour' and hour < p_until
 $$;

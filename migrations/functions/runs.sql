@@ -3,7 +3,7 @@
 create or replace function public.ratchet_runs_start(
   p_id uuid, p_agent text, p_slot text, p_since timestamptz, p_until timestamptz, p_worker text,
   p_lease_seconds integer, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   other ratchet.runs;
 begin
@@ -33,7 +33,7 @@ end $$;
 -- decision stays: only a new session supersedes it.
 create or replace function public.ratchet_runs_finish(
   p_id uuid, p_worker text, p_state text, p_result jsonb, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   run ratchet.runs;
 begin
@@ -50,12 +50,12 @@ begin
 end $$;
 
 create or replace function public.ratchet_runs_read(p_id uuid) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(run) from ratchet.runs run where id = p_id;
 $$;
 
 -- How many finished runs the agent has had.
 create or replace function public.ratchet_runs_count(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(count(*)) from ratchet.runs where agent = p_agent and state = 'done';
 $$;

@@ -1,6 +1,6 @@
 -- A session with its items in the order of their numbers.
 create or replace function ratchet.session_json(p_id uuid) returns jsonb
-language sql stable set search_path = pg_catalog, ratchet as $$
+language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(session) || jsonb_build_object('items', coalesce((
     select jsonb_agg(to_jsonb(item) || jsonb_build_object('n', seat.n) order by seat.n)
     from ratchet.session_items seat join ratchet.items item on item.id = seat.item_id
@@ -9,13 +9,13 @@ language sql stable set search_path = pg_catalog, ratchet as $$
 $$;
 
 create or replace function public.ratchet_sessions_read(p_id uuid) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.session_json(p_id);
 $$;
 
 -- The newest session of the agent, in whatever state; null when there was none.
 create or replace function public.ratchet_sessions_newest(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.session_json((select id from ratchet.sessions where agent = p_agent
                                order by created_at desc, (state = 'pending') desc limit 1));
 $$;
@@ -27,7 +27,7 @@ $$;
 create or replace function public.ratchet_sessions_save(
   p_run_id uuid, p_worker text, p_session jsonb, p_items jsonb, p_result jsonb, p_notices jsonb, p_audit text,
   p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   run ratchet.runs;
   saved ratchet.sessions;
@@ -68,12 +68,13 @@ begin
 end $$;
 
 -- One decision: compares the revision, then changes session, items and deployments together with audit and notices.
--- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments; p_question: one that this consumes.
+-- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments, of items that p_items approves;
+-- p_question: one that this consumes.
 -- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | busy | question}.
 create or replace function public.ratchet_sessions_decide(
   p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_deployments jsonb, p_question uuid,
   p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   session ratchet.sessions;
   change record;
@@ -109,6 +110,17 @@ begin
       raise exception 'conflict' using errcode = 'RT001';
     end if;
   end loop;
+  -- Nothing goes live but what this decision approves.
+  if exists (
+      select from jsonb_to_recordset(p_deployments) as planned (items jsonb)
+      where jsonb_array_length(planned.items) = 0 or exists (
+        select from jsonb_array_elements_text(planned.items) as held (id)
+        where not exists (
+          select from jsonb_to_recordset(p_items) as moved (id uuid, "to" text)
+          join ratchet.items item on item.id = moved.id and item.state = 'approved'
+          where moved.id = held.id::uuid and moved."to" = 'approved'))) then
+    raise exception 'conflict' using errcode = 'RT001';
+  end if;
   insert into ratchet.deployments (id, agent, session_id, batch_id, ordinal, prompt, label, follow, state, items, actor,
                                    base_version, base_sha256, text, sha256, planned_at)
   select id, session.agent, session.id, batch_id, ordinal, prompt, label, follow, 'planned', items, actor,
@@ -131,7 +143,7 @@ end $$;
 
 -- Marks the pending session of the agent expired when its time is over; true when it did.
 create or replace function public.ratchet_sessions_expire(p_agent text, p_audit text, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   expired uuid;
 begin
@@ -149,7 +161,7 @@ end $$;
 
 -- The last answer to each key: what was proposed before, how it was answered and how bad it was then.
 create or replace function public.ratchet_items_answered(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(to_jsonb(item)), '[]'::jsonb) from (
     select distinct on (key) id, key, state, severity, answered_at, answered_severity, content_sha256, first_seen_at
     from ratchet.items where agent = p_agent and state <> 'stale'

@@ -4,11 +4,11 @@
 -- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
 -- hour makes the writer wait and the mark outlives the fold.
 create or replace function ratchet.queue_hours(p_agent text, p_session_ids text[], p_starts timestamptz[], p_at timestamptz)
-returns void language sql set search_path = pg_catalog, ratchet as $$
-  insert into fold_queue (agent, hour, queued_at)
+returns void language sql set search_path = pg_catalog, ratchet, pg_temp as $$
+  insert into ratchet.fold_queue (agent, hour, queued_at)
   select p_agent, h.hour, p_at
   from (
-    select date_trunc('hour', started_at, 'UTC') as hour from traces
+    select date_trunc('hour', started_at, 'UTC') as hour from ratchet.traces
     where agent = p_agent and session_id = any (p_session_ids)
     union
     select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
@@ -22,7 +22,7 @@ $$;
 -- Of one trace twice in a batch the longer line counts, the other is known.
 -- Returns {"new", "grown", "rated", "known"}.
 create or replace function public.ratchet_traces_put(p_agent text, p_traces jsonb, p_at timestamptz) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, ratchet as $$
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   fresh text[];
   touched text[];
@@ -30,12 +30,12 @@ declare
   grown integer := 0;
   rated integer := 0;
 begin
-  insert into agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
+  insert into ratchet.agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
   -- A change of the agent's escalation tools queues all hours: it waits for us, or we for it.
-  perform from agents where agent = p_agent for share;
+  perform from ratchet.agents where agent = p_agent for share;
 
   with added as (
-    insert into traces (agent, trace_id, session_id, environment, release, model, task_category, started_at, ended_at,
+    insert into ratchet.traces (agent, trace_id, session_id, environment, release, model, task_category, started_at, ended_at,
                         prompts, success, reward, outcome_end, events, event_count, extra, received_at)
     select p_agent, l.trace_id, l.session_id, l.environment, l.release, l.model, l.task_category, l.started_at, l.ended_at,
            l.prompts, l.success, l.reward, l.outcome_end, l.events, l.event_count, l.extra, p_at
@@ -46,7 +46,7 @@ begin
   select coalesce(array_agg(trace_id), '{}'), coalesce(array_agg(distinct session_id), '{}') into fresh, touched from added;
 
   if cardinality(fresh) < jsonb_array_length(p_traces) then
-    perform from traces t
+    perform from ratchet.traces t
     where t.agent = p_agent and t.trace_id in (select x.trace_id from jsonb_to_recordset(p_traces) as x (trace_id text))
     order by t.trace_id for update;
 
@@ -57,11 +57,11 @@ begin
                or t.reward is null and l.reward is not null
                or t.outcome_end is null and l.outcome_end is not null as rates
       from ratchet.lines(p_traces) as l
-      join traces t on t.agent = p_agent and t.trace_id = l.trace_id
+      join ratchet.traces t on t.agent = p_agent and t.trace_id = l.trace_id
       where l.trace_id <> all (fresh)
     ),
     replaced as (
-      update traces t set
+      update ratchet.traces t set
         session_id = l.session_id, environment = l.environment, release = l.release, model = l.model,
         task_category = l.task_category, started_at = l.started_at, ended_at = l.ended_at, prompts = l.prompts,
         success = coalesce(l.success, t.success), reward = coalesce(l.reward, t.reward),
@@ -71,7 +71,7 @@ begin
       returning l.session_id, l.old_session_id, l.old_started_at
     ),
     judged as (
-      update traces t set
+      update ratchet.traces t set
         success = coalesce(t.success, l.success), reward = coalesce(t.reward, l.reward),
         outcome_end = coalesce(t.outcome_end, l.outcome_end), received_at = p_at
       from line l where l.rates and not l.grows and t.agent = p_agent and t.trace_id = l.trace_id
@@ -97,7 +97,7 @@ returns table (
   started_at timestamptz, ended_at timestamptz, prompts jsonb,
   success boolean, reward double precision, outcome_end text, events jsonb, event_count integer, extra jsonb
 )
-language sql immutable set search_path = pg_catalog as $$
+language sql immutable set search_path = pg_catalog, pg_temp as $$
   with line as (
     select * from rows from (jsonb_to_recordset(p_traces) as (
       trace_id text, session_id text, environment text, release text, model text, task_category text,
@@ -116,6 +116,6 @@ $$;
 
 -- When the newest trace of the agent began; null where there is none.
 create or replace function public.ratchet_traces_newest(p_agent text) returns jsonb
-language sql stable security definer set search_path = pg_catalog, ratchet as $$
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(max(started_at)) from ratchet.traces where agent = p_agent;
 $$;

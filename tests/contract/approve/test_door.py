@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +16,7 @@ from optimizer.approve.people import People
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.records.base import sha256_of
 from optimizer.records.findings import ItemType
-from optimizer.records.session import Session
+from optimizer.records.session import Item, Session
 from optimizer.records.states import DeploymentState, ItemState, SessionState
 from optimizer.stores.audit import QuestionStore
 from tests.builders import DANA, MALLORY, RUI, SYSTEM, Office, approve, make_item, rule_line, shown_of
@@ -103,6 +105,33 @@ async def test_two_people_deciding_different_items_both_get_their_way(office: Of
     assert second.refusal is None
     assert await office.item_states(session) == {1: ItemState.approved, 2: ItemState.removed}
     assert (await office.read(session.id)).state is SessionState.decided
+
+
+async def test_nothing_is_deployed_that_the_same_decision_does_not_approve(office: Office) -> None:
+    session = await office.pending([make_item(1), make_item(2)])
+    first, second = session.items
+    plan = await office.plan(session, frozenset({first.id, second.id}))
+    row = {"id": str(uuid4()), "batch_id": str(uuid4()), "ordinal": 0, "actor": DANA}
+
+    async def store(*approved: Item, of: Sequence[Item]) -> dict[str, Any]:
+        planned = {**plan.deployments[0].model_dump(mode="json"), **row, "items": [str(item.id) for item in of]}
+        return await office.sessions.decide(
+            session,
+            state=None,
+            items=[{"id": str(item.id), "from": "open", "to": "approved"} for item in approved],
+            deployments=[planned],
+            question=None,
+            snoozed_until=None,
+            notices=[],
+            audit='{"kind":"decision"}',
+            at=office.clock.now(),
+        )
+
+    for approved, of in [((), (first,)), ((first,), (first, second)), ((first,), ())]:
+        assert await store(*approved, of=of) == {"ok": False, "reason": "conflict"}
+    assert await office.item_states(session) == {1: ItemState.open, 2: ItemState.open}
+    assert await office.deployments.newest(office.agent) == ()
+    assert (await store(first, second, of=session.items))["ok"]
 
 
 async def test_a_second_yes_to_the_same_prompt_waits_for_the_first(office: Office) -> None:

@@ -116,6 +116,16 @@ def test_row_level_security_is_on_for_every_table_of_ours(dsn: str):
     assert open_tables == []
 
 
+def test_no_function_of_ours_finds_a_temporary_table_first(dsn: str):
+    with psycopg.connect(dsn) as connection:
+        open_paths = connection.execute(
+            "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
+            " where (n.nspname = 'ratchet' or (n.nspname = 'public' and p.proname like 'ratchet\\_%'))"
+            " and not exists (select from unnest(p.proconfig) setting where setting ~ '^search_path=.*, pg_temp$')"
+        ).fetchall()
+    assert open_paths == []
+
+
 def test_nobody_may_call_our_functions_but_the_service_role(bare_dsn: str):
     with psycopg.connect(bare_dsn, autocommit=True) as connection:
         for role in ("anon", "authenticated", "service_role"):
