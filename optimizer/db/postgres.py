@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +18,8 @@ from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
 from optimizer.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable, FunctionMissing
 from optimizer.records.base import canonical_json
 
+# The driver's remarks are for who sets up logging; what a user needs to know is raised.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OPEN_TIMEOUT_SECONDS = 15
 # A transaction-mode pooler keeps no prepared statements; autocommit makes one call one transaction.

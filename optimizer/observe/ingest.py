@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,11 +105,13 @@ async def import_file(
     lines = Lines(path)
     batches = _batches(lines, clock, agent)
     report = ImportReport()
-    reading = asyncio.create_task(asyncio.to_thread(next, batches, None))
+    # Futures, and shielded: one that is cancelled would be done before its thread is.
+    read = partial(asyncio.get_running_loop().run_in_executor, None, lambda: next(batches, None))
+    reading = read()
     try:
-        while (batch := await reading) is not None:
+        while (batch := await asyncio.shield(reading)) is not None:
             # The next batch is read while the database takes this one.
-            reading = asyncio.create_task(asyncio.to_thread(next, batches, None))
+            reading = read()
             for name in sorted(batch.traces):
                 written = await traces.put(name, batch.traces[name], at=clock.now())
                 report = report.with_written(name, written)

@@ -16,9 +16,9 @@ import pytest
 from tests.contract.embedded.processes import end_all_in
 from tests.journey.cli.program import COMMAND, Said
 
-# While it loads, while the server starts; then, a little after each line, while it simulates, runs, and asks.
+# While it loads, while the server starts; then, a little after each line, while it simulates, imports, runs, and asks.
 EARLY_SECONDS = (0.02, 0.4)
-LATER = ("Simulating ", "Reading ", "Reply: ")
+LATER = ("Simulating ", "Importing ", "Reading ", "Reply: ")
 A_LITTLE_SECONDS = 0.2
 # Says when our own code begins: before that, Ctrl-C is Python's to answer.
 FROM_ITS_FIRST_LINE = (
