@@ -10,7 +10,7 @@ from uuid import UUID
 from bot.cards.card import Card
 from bot.cards.words import items as item_words
 from bot.conversation.asking import help_text
-from bot.conversation.chat import Chat
+from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Question, Understood
 from bot.conversation.deciding import Deciding
 from bot.conversation.grammar import parse
@@ -19,6 +19,7 @@ from bot.conversation.speaker import Speaker
 from bot.conversation.takeback import Answer, TakeBack
 from bot.conversation.telling import Telling
 from optimizer.clock import iso
+from optimizer.errors import RatchetError
 from optimizer.records.session import Session
 from optimizer.records.window import Window
 from optimizer.stores.audit import audit_body
@@ -47,15 +48,21 @@ class Conversation:
         return self._chat.answer(cards)
 
     async def say(self, text: str) -> tuple[Card, ...]:
-        """Answers one message."""
-        await self._chat.refresh()
-        answer = parse(text, pending_items(self._chat.shown.session))
-        if isinstance(answer, Question):
-            cards = await self._ask_back(answer, text)
-        else:
-            cards = [card for step in _steps(answer.commands) for card in await self._do(step, answer, text)]
-        news = await self._telling.news()
-        await self._chat.refresh()
+        """Answers one message. What goes wrong is a card too, after what was done before it: the talk goes on."""
+        cards: list[Card] = []
+        news: list[Card] = []
+        try:
+            await self._chat.refresh()
+            answer = parse(text, pending_items(self._chat.shown.session))
+            if isinstance(answer, Question):
+                cards += await self._ask_back(answer, text)
+            else:
+                for step in _steps(answer.commands):
+                    cards += await self._do(step, answer, text)
+            news = await self._telling.news()
+            await self._chat.refresh()
+        except RatchetError as error:
+            cards = [*without_replies(cards), self._chat.line(str(error), ("status",))]
         return self._chat.answer([*news, *cards])
 
     @property

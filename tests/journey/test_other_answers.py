@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from optimizer.approve.people import People
+from optimizer.db.port import Database
+from optimizer.errors import DatabaseUnavailable
+from optimizer.settings import Environment, FileSettings, PersonSettings, Settings
 from tests.journey.world import AGENT, DANA, DAY, EVE, SAM, Proposed, World
 
 RUI = "console:rui"
@@ -273,3 +277,51 @@ async def test_what_was_not_seen_cannot_be_deployed(world: World) -> None:
     assert await world.published() == 1
     assert "Page 2 of 2." in await dana.say("more")
     assert "Live: core v2" in await dana.say("deploy all")
+
+
+async def test_times_are_told_in_the_timezone_of_whoever_reads(database: Database) -> None:
+    people = {"dana": PersonSettings(console="dana", timezone="Europe/Paris")}
+    await (await World.begin(database)).morning()
+    world = World(database, Settings(file=FileSettings(people=people), environment=Environment()))
+    world.clock.advance(DAY)
+    dana = world.chat()
+    await dana.open()
+    assert "CET; nothing was decided." in await dana.say("snooze 2h")
+    sam = world.chat(SAM)
+    world.people = People(frozenset({DANA, SAM}), frozenset({DANA, SAM}))
+    await sam.open()
+    assert "UTC; nothing was decided." in await sam.say("snooze 2h")
+
+
+class Blinking:
+    """A database that goes away for one call of a function, when a story says so."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.away: str | None = None
+
+    async def call(self, function: str, **arguments: Any) -> Any:
+        if function == self.away:
+            self.away = None
+            raise DatabaseUnavailable("The database went away; try again.")
+        return await self._database.call(function, **arguments)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+async def test_a_database_that_blinks_is_told_and_the_talk_goes_on(database: Database) -> None:
+    blinking = Blinking(database)
+    world = await World.begin(blinking)
+    dana = await world.morning()
+    for away in ("sessions_read", "decisions_newest", "notices_after"):
+        blinking.away = away
+        assert "The database went away; try again." in await dana.say("history")
+        assert blinking.away is None
+        assert "core v1 came with an import" in await dana.say("history")
+    # What was done before it is told as well.
+    n = await world.number("Payment")
+    blinking.away = "decisions_newest"
+    answer = await dana.say(f"remove {n}, history")
+    assert f"Removed: {n}." in answer
+    assert "went away" in answer
