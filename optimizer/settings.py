@@ -5,19 +5,38 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from optimizer.clock import timezone_named
 from optimizer.errors import SettingsError
 
 Follow = Literal["label", "latest", "pinned"]
-
-
+_CRON_FIELDS = 5
 _HOURS_MAX = 10 * 366 * 24
+
+
+def _timezone(name: str) -> str:
+    try:
+        timezone_named(name)
+    except SettingsError as error:
+        raise PydanticCustomError("timezone", "{why}", {"why": str(error)}) from error
+    return name
+
+
+def _cron(text: str) -> str:
+    if len(text.split()) != _CRON_FIELDS:
+        raise PydanticCustomError("cron", 'it should have five fields, as in "0 6 * * *"')
+    return text
+
+
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class _Section(BaseModel):
@@ -32,8 +51,8 @@ class PromptSettings(_Section):
 
 
 class ScheduleSettings(_Section):
-    cron: str = "0 6 * * *"
-    timezone: str = "UTC"
+    cron: Cron = "0 6 * * *"
+    timezone: Timezone = "UTC"
 
 
 class BudgetSettings(_Section):
@@ -43,7 +62,7 @@ class BudgetSettings(_Section):
 
 class AgentSettings(_Section):
     environment: str = "prod"
-    registry: Literal["local"] = "local"
+    registry: Literal["local", "promptlayer", "mlflow"] = "local"
     prompts: dict[str, PromptSettings] = Field(default_factory=dict[str, PromptSettings])
     escalation_tools: tuple[str, ...] = ("transfer_to_human*",)
     approvers: tuple[str, ...] = ()  # names of people; empty means nobody
@@ -56,7 +75,7 @@ class PersonSettings(_Section):
     slack: str | None = None
     whatsapp: str | None = None
     console: str | None = None  # the user's name on the machine
-    timezone: str = "UTC"
+    timezone: Timezone = "UTC"
     language: str = "en"
 
     @property
@@ -134,6 +153,11 @@ class Settings(_Section):
         """The channel identities of a person; none of someone who is not under [people]."""
         known = self.file.people.get(person)
         return known.named if known else frozenset()
+
+    def timezone_of(self, actor: str) -> tzinfo:
+        """In which times are told to a channel identity; UTC to someone who is not under [people]."""
+        known = next((person for person in self.file.people.values() if actor in person.named), None)
+        return timezone_named(known.timezone) if known else UTC
 
 
 def load_settings(folder: Path | None = None) -> Settings:
@@ -225,8 +249,6 @@ def _sentence(error: ErrorDetails) -> str:
         return f"the key {where!r} is not known{_nearest(key, _known_keys(place[:-1]))}; correct or remove it."
     if error["type"] == "missing":
         return f"the key {where!r} is missing; add it."
-    if place[-1] == "registry" and error["type"] == "literal_error":
-        return f'the key {where!r} names a registry that this release does not have; write "local" or leave it out.'
     return f"the key {where!r} is wrong: {_WRONG.get(error['type']) or _lower(error['msg'])}; correct it."
 
 

@@ -14,6 +14,7 @@ from optimizer.approve.people import People, people_of
 from optimizer.clock import Clock, SystemClock
 from optimizer.db import migrate
 from optimizer.db.port import Database
+from optimizer.errors import SettingsError
 from optimizer.loop import Decisions, Measuring, Prompts, Runs
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
@@ -91,6 +92,12 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     """Puts the parts together over an open database."""
 
     def registry_of(agent: str) -> Registry:
+        registry = settings.agent(agent).registry
+        if registry != "local":
+            raise SettingsError(
+                f'The registry of {agent!r} is {registry!r} in ratchet.toml, and only "local" exists in this release; '
+                "write that, or leave it out."
+            )
         return LocalRegistry(database, agent, clock)
 
     agents, rollups, sessions = AgentStore(database), RollupStore(database), SessionStore(database)
@@ -98,7 +105,7 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     deployments, audit = DeploymentStore(database), AuditStore(database)
     worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     prompts = Prompts(settings, clock, agents, registry_of)
-    measuring = Measuring(sessions, deployments, rollups, clock)
+    measuring = Measuring(sessions, deployments, rollups, traces, clock)
     runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name)
     decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)
     return Ratchet(

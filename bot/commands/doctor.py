@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from bot.cards.words import safe
-from optimizer.errors import RatchetError
+from optimizer.errors import RatchetError, SettingsError
 from optimizer.settings import AgentSettings, Settings, load_settings
 from optimizer.wiring import Ratchet, open_ratchet
 
@@ -17,6 +17,7 @@ from optimizer.wiring import Ratchet, open_ratchet
 _READ = ("ratchet_config", "ratchet_home", "database_url")
 _AGENT_KEYS_LATER = ("schedule", "budget")
 _LATER = "accepted, but not used by this release"
+_REGISTRY = "local"
 _LINE_MAX = 500
 _LOGIN = re.compile(r"//[^/@\s]*@")
 
@@ -42,7 +43,9 @@ def describe(settings: Settings) -> Iterator[str]:
     if not settings.file.agents:
         yield "agents: none in ratchet.toml; nobody is an approver yet"
     for person, known in settings.file.people.items():
-        yield f"person {person}: {', '.join(sorted(known.named)) or 'no channel identity'}"
+        yield f"person {person}: {', '.join(sorted(known.named)) or 'no channel identity'}, {known.timezone}"
+        if "language" in known.model_fields_set:
+            yield f"people.{person}: language: {_LATER}"
     if settings.file.traces is not None:
         yield f"[traces]: {_LATER}; load traces with `ratchet import`"
 
@@ -50,6 +53,8 @@ def describe(settings: Settings) -> Iterator[str]:
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
     approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
     yield f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}"
+    if agent.registry != _REGISTRY:
+        yield f'agents.{slug}: registry {agent.registry}: only "{_REGISTRY}" exists in this release, write that'
     for name, prompt in agent.prompts.items():
         loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
         includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())
@@ -82,13 +87,18 @@ async def _verify(ratchet: Ratchet, agents: list[str]) -> int:
     """Every row, head and anchor of every agent's chain."""
     broken = 0
     for agent in agents:
-        versions = await ratchet.registry_of(agent).history()
+        try:
+            versions = await ratchet.registry_of(agent).history()
+        except SettingsError as error:  # the others can still be looked at
+            broken += 1
+            print(safe(f"audit of {agent}: not verified. {error}", _LINE_MAX), file=sys.stderr)
+            continue
         anchors = frozenset(
             str(version.metadata["audit_head"]) for version in versions if "audit_head" in version.metadata
         )
         report = await ratchet.audit.verify(agent, anchors)
         if report.problem is None:
-            print(safe(f"audit of {agent}: {report.rows} rows, unbroken, head {report.head[:12]}"))
+            print(safe(f"audit of {agent}: {report.rows} rows, unbroken, head {report.head[:12]}", _LINE_MAX))
         else:
             broken += 1
             print(safe(f"audit of {agent}: BROKEN: {report.problem}", _LINE_MAX), file=sys.stderr)

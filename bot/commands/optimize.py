@@ -21,18 +21,19 @@ from optimizer.records.report import RunReport
 from optimizer.records.session import Item, Session
 from optimizer.records.states import SessionState
 from optimizer.records.window import Window
-from optimizer.settings import load_settings
+from optimizer.settings import Settings, load_settings
 from optimizer.wiring import open_ratchet
 
 _HOURS_MAX = 24 * 3660
 
 
 def run(options: argparse.Namespace) -> int:
-    report, environment, now = asyncio.run(_optimize(options))
+    settings = load_settings()
+    report, environment, now = asyncio.run(_optimize(options, settings))
     if options.json:
         print(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
         return 0
-    reader = Reader(now, console_actor())
+    reader = Reader(now, console_actor(), settings.timezone_of(console_actor()))
     if report.items:
         card = session_card(_session(report, environment, now), reader)
     else:
@@ -46,8 +47,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _optimize(options: argparse.Namespace) -> tuple[RunReport, str, datetime]:
-    settings = load_settings()
+async def _optimize(options: argparse.Namespace, settings: Settings) -> tuple[RunReport, str, datetime]:
     window_of(options, datetime.now(UTC))  # wrong usage is told before a database is opened
     async with open_ratchet(settings) as ratchet:
         now = ratchet.clock.now()

@@ -29,7 +29,9 @@ class Chat:
         return self.speaker.agent
 
     def reader(self) -> Reader:
-        return Reader(self.ratchet.clock.now(), self.speaker.actor, people=self.names)
+        actor = self.speaker.actor
+        timezone = self.ratchet.settings.timezone_of(actor)
+        return Reader(self.ratchet.clock.now(), actor, timezone, self.names)
 
     def offers(self) -> Offers:
         people = self.ratchet.people_of(self.agent)

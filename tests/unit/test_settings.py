@@ -107,9 +107,49 @@ def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, said: 
     assert said in refusal(tmp_path, text)
 
 
-def test_a_registry_that_comes_later_is_said_to(tmp_path: Path) -> None:
-    said = refusal(tmp_path, "[agents.x]\nregistry = 'promptlayer'")
-    assert "'agents.x.registry' names a registry that this release does not have" in said
+@pytest.mark.parametrize("registry", ["promptlayer", "mlflow"])
+def test_a_registry_that_comes_later_may_be_written_and_is_said_to_be_missing(tmp_path: Path, registry: str) -> None:
+    (tmp_path / "ratchet.toml").write_text(SAMPLE.replace('"local"', f'"{registry}"'))
+    told = list(describe(load_settings(tmp_path)))
+    assert f'agents.blog-writer: registry {registry}: only "local" exists in this release, write that' in told
+
+
+def test_a_registry_that_nobody_has_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "[agents.x]\nregistry = 'promptlayr'")
+    assert "'agents.x.registry' is wrong: input should be 'local', 'promptlayer' or 'mlflow'" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[people.dana]\ntimezone = 'Europe/Pariss'", "people.dana.timezone"),
+        ("[people.dana]\ntimezone = 'europe/PARIIS'", "people.dana.timezone"),
+        ("[agents.x]\nschedule = { timezone = 'Europe/Pariss' }", "agents.x.schedule.timezone"),
+    ],
+)
+def test_a_timezone_that_is_none_is_named_with_its_neighbour(tmp_path: Path, text: str, key: str) -> None:
+    assert f"the key {key!r} is wrong: it is no timezone that this machine knows" in refusal(tmp_path, text)
+    assert "(did you mean 'Europe/Paris'?)" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["", "/", "..", "../x", "Europe", "\\u0000", "x" * 5000])
+def test_what_no_timezone_could_be_called_is_refused_as_well(tmp_path: Path, name: str) -> None:
+    said = refusal(tmp_path, f'[people.dana]\ntimezone = "{name}"')
+    assert "it is no timezone that this machine knows" in said
+    assert len(said) < 300
+
+
+def test_times_are_told_in_the_timezone_of_the_person(tmp_path: Path) -> None:
+    (tmp_path / "ratchet.toml").write_text(SAMPLE)
+    settings = load_settings(tmp_path)
+    assert str(settings.timezone_of("slack:U012AB3CD")) == "Europe/Paris"
+    assert str(settings.timezone_of("console:eve")) == "UTC"
+
+
+@pytest.mark.parametrize("cron", ["", "0 6 * *", "0 6 * * * *", "daily"])
+def test_a_cron_without_five_fields_is_refused(tmp_path: Path, cron: str) -> None:
+    said = refusal(tmp_path, f"[agents.x]\nschedule = {{ cron = '{cron}' }}")
+    assert "'agents.x.schedule.cron' is wrong: it should have five fields" in said
 
 
 def test_an_approver_must_be_a_person_who_can_be_recognised(tmp_path: Path) -> None:
@@ -190,4 +230,6 @@ def test_doctor_says_which_settings_nothing_reads_yet(tmp_path: Path) -> None:
     told = list(describe(load_settings(tmp_path)))
     assert "[traces]: accepted, but not used by this release; load traces with `ratchet import`" in told
     assert "agents.blog-writer: schedule and budget: accepted, but not used by this release" in told
+    assert "person dana: console:dana, slack:U012AB3CD, whatsapp:+33600000001, Europe/Paris" in told
+    assert "people.dana: language: accepted, but not used by this release" in told
     assert "prompt master_system_core of blog-writer: loaded by its label prod, includes playbooks as PLAYBOOKS" in told

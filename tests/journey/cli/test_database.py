@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -165,6 +166,31 @@ def test_doctor_verifies_the_chain_and_finds_what_was_changed(ratchet: Ratchet) 
     said = ratchet("doctor", "--verify-audit")
     assert (said.code, said.out) == (1, "")
     assert said.sentence.startswith("audit of x: BROKEN: ")
+
+
+def test_a_long_slug_does_not_cut_what_was_verified(ratchet: Ratchet) -> None:
+    slug = "front-desk-of-the-hotel-at-the-lake"
+    ratchet.write("main.md", "Be kind to whoever asks, and say where you know it from. " * 5)
+    assert ratchet("import", "--agent", slug, "--prompt", "main=main.md").code == 0
+    said = ratchet("doctor", "--verify-audit").out
+    assert re.fullmatch(rf"audit of {slug}: 1 rows, unbroken, head [0-9a-f]{{12}}\n", said), said
+
+
+def test_a_registry_of_a_later_release_stops_only_what_needs_it(ratchet: Ratchet) -> None:
+    ratchet.approve("x", "registry = 'promptlayer'")
+    ratchet.write("main.md", "Be kind to whoever asks, and say where you know it from. " * 5)
+    ratchet.write("day.jsonl", lines(line("a")))
+    assert ratchet("import", "day.jsonl", "--agent", "x").code == 0
+    assert 'agents.x: registry promptlayer: only "local" exists' in ratchet("doctor").out
+    for words in ("import --agent x --prompt main=main.md", "optimize --agent x"):
+        said = ratchet(*words.split())
+        assert (said.code, said.out) == (2, "")
+        assert said.sentence.startswith("ratchet: The registry of 'x' is 'promptlayer' in ratchet.toml, and only ")
+    said = ratchet("doctor", "--verify-audit")
+    assert (said.code, said.out) == (1, "")
+    assert said.sentence.startswith("audit of x: not verified. The registry of 'x' is 'promptlayer'")
+    (ratchet.folder / "ratchet.toml").unlink()
+    assert ratchet("import", "--agent", "x", "--prompt", "main=main.md").code == 0
 
 
 def test_doctor_tells_what_is_there(ratchet: Ratchet) -> None:
