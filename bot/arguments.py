@@ -117,8 +117,14 @@ def _agent(parser: Parser) -> None:
 
 
 def _import_options(parser: Parser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="a file of trace lines")
-    parser.add_argument("--agent", metavar="SLUG", help="the agent; wins over the one that a line names")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="a file of trace lines; no pipe, and no - for standard input"
+    )
+    parser.add_argument(
+        "--agent",
+        metavar="SLUG",
+        help="the agent; wins over the one that a line names (letters, digits and . _ - / :, at most 100)",
+    )
     parser.add_argument(
         "--prompt",
         action="append",

@@ -30,7 +30,7 @@ def run(source: IO[bytes], output: IO[str], errors: IO[str]) -> int:
         for line in predict_lines(source):
             output.write(line + "\n")
     except InputError as error:
-        errors.write(f"{error}\n")
+        errors.write(f"ratchet: {error}\n")
         return error.exit_code
     return 0
 

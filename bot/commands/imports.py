@@ -10,12 +10,14 @@ import sys
 from contextlib import aclosing
 from pathlib import Path
 
+from bot.cards.words import safe
 from bot.commands.progress import progress
 from optimizer.errors import InputError, UsageError
 from optimizer.observe.declare import read_tools
 from optimizer.observe.ingest import ImportReport, import_file
 from optimizer.observe.register import read_prompt, register_prompts
 from optimizer.settings import load_settings
+from optimizer.text.slug import SLUG_RULE, is_slug
 from optimizer.wiring import Ratchet, open_ratchet
 
 
@@ -24,6 +26,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("Nothing to import; give trace files, --prompt NAME=FILE or --tools FILE.")
     if (options.prompt or options.tools) and not options.agent:
         raise UsageError("--prompt and --tools belong to an agent; name it with --agent SLUG.")
+    if options.agent is not None:
+        _require_slug("--agent", options.agent)
     texts = _prompts(options.prompt)
     tools = read_tools(Path(options.tools)) if options.tools else None
     paths = [Path(name) for name in options.files]
@@ -34,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(path: Path) -> None:
     """Before anything is written: a misspelt name among many must not leave half of them imported."""
+    if str(path) == "-":
+        raise InputError("Standard input cannot be imported; write the trace lines into a file, and name that.")
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
         if regular:
@@ -42,7 +48,15 @@ def _check(path: Path) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"Cannot read {str(path)!r} ({reason}); give the path of a file of traces.") from error
     if not regular:
-        raise InputError(f"{str(path)!r} is not a file; name files of trace lines (JSON lines, plain or gzip).")
+        raise InputError(
+            f"{str(path)!r} is not a file, and folders, pipes and standard input cannot be imported; write the trace "
+            "lines (JSON lines, plain or gzip) into a file, and name that."
+        )
+
+
+def _require_slug(option: str, name: str) -> None:
+    if not is_slug(name):
+        raise UsageError(f"{option} {safe(name)!r} is not a name of {SLUG_RULE}; choose another one.")
 
 
 def _prompts(given: list[str]) -> dict[str, str]:
@@ -51,6 +65,7 @@ def _prompts(given: list[str]) -> dict[str, str]:
         name, equals, file = pair.partition("=")
         if not (name and equals and file):
             raise UsageError(f"--prompt {pair!r} does not say which file; write it as --prompt NAME=FILE.")
+        _require_slug("--prompt", name)
         if name in texts:
             raise UsageError(f"--prompt {name!r} is given twice; name each prompt once.")
         texts[name] = read_prompt(name, Path(file))

@@ -13,9 +13,10 @@ from pydantic_core import from_json
 
 from optimizer.clock import iso
 from optimizer.errors import InputError
-from optimizer.observe.refusal import reason_of
+from optimizer.observe.refusal import reason_of, shown
 from optimizer.records.base import canonical_json
 from optimizer.records.trace import LINE_FIELDS, OUTCOME_FIELDS, TRACE_LINE, Event, Trace, TraceLine
+from optimizer.text.slug import SLUG_RULE, is_slug
 
 AHEAD_MAX = timedelta(hours=24)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -35,6 +36,9 @@ def normalise(line: dict[str, Any], *, now: datetime) -> tuple[str | None, Trace
         checked = TRACE_LINE.validate_python(_without_nulls(line))
     except ValidationError as error:
         raise InputError(reason_of(error)) from error
+    agent = checked.get("agent")
+    if agent is not None and not is_slug(agent):
+        raise InputError(f"agent is {shown(agent)}, not {SLUG_RULE}")
     started_at = _in_utc(checked["started_at"])
     events = sorted(checked["events"], key=lambda event: event["t_ms"])
     ended_at = started_at + timedelta(milliseconds=events[-1]["t_ms"]) if events else started_at
@@ -56,7 +60,7 @@ def normalise(line: dict[str, Any], *, now: datetime) -> tuple[str | None, Trace
     if "model" not in trace and (models := [event["model"] for event in _llm_calls(events) if "model" in event]):
         trace["model"] = models[0]
     trace.update({column: value for name, value in outcome.items() if (column := _OUTCOME.get(name))})
-    return checked.get("agent"), cast("Trace", trace)
+    return agent, cast("Trace", trace)
 
 
 def _without_nulls(line: dict[str, Any]) -> dict[str, Any]:

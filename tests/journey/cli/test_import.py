@@ -113,7 +113,13 @@ def test_an_empty_file_is_in_order(ratchet: Ratchet) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("gone.jsonl", "No such file"), (".", "is not a file"), ("pipe", "is not a file"), ("a" * 300, "too long")],
+    [
+        ("gone.jsonl", "No such file"),
+        (".", "is not a file"),
+        ("pipe", "pipes and standard input cannot"),
+        ("-", "Standard input cannot be imported"),
+        ("a" * 300, "too long"),
+    ],
 )
 def test_what_is_no_file_is_told_before_anything_is_written(ratchet: Ratchet, name: str, reason: str) -> None:
     ratchet.write("good.jsonl", lines(line("a")))
@@ -209,6 +215,18 @@ def test_a_prompt_without_a_placeholder_that_it_must_have_is_refused(ratchet: Ra
     assert said.code == 0
     assert "x: prompt main is version 1 (new).\n" in said.out
     assert "x: prompt main is version 1 (as before).\n" in ratchet("import", "--agent", "x", *given).out
+
+
+@pytest.mark.parametrize("name", ["x\ny", "no such name!", "x" * 3000, "\u202ex", "", " "])
+def test_a_name_that_no_line_can_hold_is_refused_before_anything_is_written(ratchet: Ratchet, name: str) -> None:
+    ratchet.write("main.md", "Be kind.")
+    ratchet.write("day.jsonl", lines(line("a")))
+    for words in (["day.jsonl", "--agent", name], ["--agent", "x", "--prompt", f"{name}=main.md"]):
+        said = ratchet("import", *words)
+        assert (said.code, said.out) == (2, "")
+        assert name == "" or "is not a name of letters, digits and . _ - / : alone, at most 100" in said.sentence
+        assert len(said.sentence) < 300
+    assert traces(ratchet) == []
 
 
 def test_a_prompt_is_named_once(ratchet: Ratchet, tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ def test_wrong_usage_is_one_sentence_with_the_right_word(at: At, words: str, sen
     assert said.sentence.startswith(sentence)
 
 
+def test_import_says_that_it_reads_no_pipe(at: At) -> None:
+    assert "no - for standard input" in " ".join(at(None)("import", "--help").out.split())
+
+
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_debug_shows_the_traceback(at: At, where: str) -> None:
     words = ["--debug", "import"] if where == "before" else ["import", "--debug"]

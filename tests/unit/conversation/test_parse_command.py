@@ -78,6 +78,6 @@ def test_every_line_has_its_prediction_in_order() -> None:
 def test_a_bad_line_ends_it_with_one_sentence_that_names_the_line(line: bytes, what: str) -> None:
     code, predictions, errors = _run(_line("skip"), line, _line("skip"))
     assert (code, len(predictions)) == (1, 1)
-    assert errors.startswith("Line 2 ")
+    assert errors.startswith("ratchet: Line 2 ")
     assert what in errors
     assert errors.count("\n") == 1
