@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     home = load_settings().home / "demo"
     if asyncio.run(run_demo(home, open_console(), options.seed)):
         # No card: a command that is to be copied stays on one line.
-        print("To look around in what the demo left:")
+        print('To look back at it with "history" and "status" (the demo plays in February, so its lists are over):')
         print(f"RATCHET_HOME={shlex.quote(str(home))} {shlex.quote(_command())} chat --agent {AGENT}")
     return 0
 

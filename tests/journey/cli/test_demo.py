@@ -109,6 +109,8 @@ def test_interrupted_and_killed_demos_leave_nothing_in_the_way_of_the_next(home:
     assert ended(killed).code == -signal.SIGKILL
     wait_until_left(home)
 
+    # A registry of a later release is not the demo's business.
+    (home.parent / "ratchet.toml").write_text("[agents.blog-writer]\nregistry = 'promptlayer'\n")
     first = start(home, REPLIES)
     assert first.stdout is not None
     opening = first.stdout.readline()  # it plays: the database is open
@@ -128,7 +130,18 @@ def test_interrupted_and_killed_demos_leave_nothing_in_the_way_of_the_next(home:
     assert "master_system_core v2 (deployed), better: cost per session" in two
     assert "stands twice" not in two  # neither what was deployed nor what was removed
     assert "> status\n" in two
-    assert f"RATCHET_HOME={home}/demo " in two
+    assert 'with "history" and "status"' in two
+    hint = two.strip().splitlines()[-1]
+    assert hint.startswith(f"RATCHET_HOME={home}/demo ")
+    wait_until_left(home)
+
+    words = hint.partition(" chat ")[2].split()
+    looking = {**os.environ, "RATCHET_HOME": f"{home}/demo"}
+    later = subprocess.run(
+        [*COMMAND, "chat", *words], env=looking, input="history\nstatus\n", capture_output=True, text=True, check=True
+    )
+    assert "master_system_core v2 went live (was v1)" in later.stdout
+    assert "master_system_core v2: live for" in later.stdout
     wait_until_left(home)
 
 
