@@ -179,6 +179,20 @@ def test_a_rollback_over_what_someone_changed_since_says_so_and_fails(known: Rat
     assert said.sentence.startswith("ratchet: main runs v3 by now, not v2, so nothing was done;")
 
 
+def test_a_rollback_that_another_process_has_in_hand_is_not_called_done(known: Ratchet) -> None:
+    known.approve("x")
+    assert known("optimize", "--agent", "x").code == 0
+    assert "Live: main v2" in known.process("chat", "--agent", "x", replies="deploy 1\n").out
+    assert known.dsn is not None
+    with psycopg.connect(known.dsn, autocommit=True) as connection:
+        connection.execute(
+            "update ratchet.deployments set worker = 'another', lease_until = clock_timestamp() + interval '1 hour'"
+        )
+    said = known("rollback", "--agent", "x")
+    assert (said.code, said.out) == (1, "")
+    assert said.sentence.startswith("ratchet: main was not taken back: another process carries it out;")
+
+
 def test_a_rollback_by_someone_who_is_not_listed_is_refused(known: Ratchet) -> None:
     known.approve("x")
     assert known("optimize", "--agent", "x").code == 0
