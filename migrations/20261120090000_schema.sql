@@ -149,7 +149,7 @@ create table ratchet.decision_heads (
   seq bigint not null,
   sha256 text not null
 );
-create function ratchet.refuse_change() returns trigger language plpgsql as $$
+create function ratchet.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'ratchet.decisions is append-only';
 end $$;
@@ -267,6 +267,7 @@ insert into ratchet.transitions (record, from_state, to_state) values
   ('session', 'pending', 'superseded'),
   ('session', 'pending', 'skipped'),
   ('session', 'pending', 'expired'),
+  ('session', 'decided', 'pending'),             -- what was removed is restored, and nothing had been deployed
   ('item', 'open', 'removed'),
   ('item', 'open', 'approved'),
   ('item', 'open', 'stale'),

@@ -482,6 +482,23 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
   from (select * from ratchet.decisions where agent = p_agent order by seq desc limit least(p_limit, 200)) newest;
 $$;
 
+-- The decision that closed a session, since it was last open; while it is open, the newest one. Null: there is none.
+create or replace function public.ratchet_decisions_closing(p_agent text, p_session_id uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  with about as materialized (
+    select seq, at, body, body::jsonb as said from ratchet.decisions
+    where agent = p_agent and position(p_session_id::text in body) > 0
+  ),
+  decision as (
+    select seq, at, body, said ->> 'session_state' in ('decided', 'skipped') as closed from about
+    where said ->> 'kind' = 'decision' and said ->> 'session_id' = p_session_id::text
+  ),
+  after as (select coalesce(max(seq), 0) as seq from decision where not closed)
+  select jsonb_build_object('seq', decision.seq, 'at', at, 'body', body) from decision, after
+  where decision.seq >= after.seq
+  order by closed desc, decision.seq limit 1;
+$$;
+
 -- Writes a row that changes no other state (a refusal, a registration).
 create or replace function public.ratchet_decisions_write(p_agent text, p_body text, p_at timestamptz) returns jsonb
 language sql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
@@ -985,10 +1002,11 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
   select to_jsonb(run) from ratchet.runs run where id = p_id;
 $$;
 
--- How many finished runs the agent has had.
-create or replace function public.ratchet_runs_count(p_agent text) returns jsonb
+-- The run of the agent that ended last, and did not fail; of one moment the one that left a session.
+create or replace function public.ratchet_runs_newest(p_agent text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
-  select to_jsonb(count(*)) from ratchet.runs where agent = p_agent and state = 'done';
+  select to_jsonb(run) from ratchet.runs run where agent = p_agent and state = 'done'
+  order by finished_at desc, (session_id is not null) desc, lease_until desc limit 1;
 $$;
 
 -- What the ledger holds: versions, oldest first.
@@ -1067,7 +1085,7 @@ end $$;
 -- One decision: compares the revision, then changes session, items and deployments together with audit and notices.
 -- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments, of items that p_items approves;
 -- p_question: one that this consumes.
--- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | busy | question}.
+-- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | superseded | busy | question}.
 create or replace function public.ratchet_sessions_decide(
   p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_deployments jsonb, p_question uuid,
   p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
@@ -1087,6 +1105,11 @@ begin
   if p_state is not null and not exists (
       select from ratchet.transitions where record = 'session' and from_state = session.state and to_state = p_state) then
     return jsonb_build_object('ok', false, 'reason', 'conflict');
+  end if;
+  if p_state = 'pending' and exists (
+      select from ratchet.sessions other where other.agent = session.agent and other.id <> session.id
+        and (other.state = 'pending' or other.created_at > session.created_at)) then
+    return jsonb_build_object('ok', false, 'reason', 'superseded');
   end if;
   if p_question is not null then
     update ratchet.questions set consumed_at = p_at where id = p_question and consumed_at is null and expires_at > p_at;
@@ -1125,7 +1148,7 @@ begin
   from jsonb_to_recordset(p_deployments) as (id uuid, batch_id uuid, ordinal integer, prompt text, label text,
     follow text, items jsonb, actor text, base_version integer, base_sha256 text, text text, sha256 text);
   update ratchet.sessions set state = coalesce(p_state, state), revision = revision + 1,
-    decided_at = case when p_state is null then decided_at else p_at end,
+    decided_at = case when p_state is null then decided_at when p_state <> 'pending' then p_at end,
     snoozed_until = coalesce(p_snoozed_until, snoozed_until)
   where id = session.id;
   perform ratchet.notices_add(session.agent, p_notices, p_at);
@@ -1237,6 +1260,21 @@ begin
     'new', cardinality(fresh), 'grown', grown, 'rated', rated,
     'known', jsonb_array_length(p_traces) - cardinality(fresh) - grown - rated);
 end $$;
+
+-- When each version of each prompt first ran in [p_since, p_until): [{prompt, reference, at}], as the traces name it.
+create or replace function public.ratchet_traces_first(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('prompt', prompt, 'reference', reference, 'at', at)), '[]'::jsonb)
+  from (
+    select named.key as prompt, said.reference, min(trace.started_at) as at
+    from ratchet.traces trace
+    cross join lateral jsonb_each(trace.prompts) as named
+    cross join lateral jsonb_array_elements_text(
+      case jsonb_typeof(named.value) when 'array' then named.value else jsonb_build_array(named.value) end
+    ) as said (reference)
+    where trace.agent = p_agent and trace.started_at >= p_since and trace.started_at < p_until
+    group by named.key, said.reference) first;
+$$;
 
 -- When the newest trace of the agent began; null where there is none.
 create or replace function public.ratchet_traces_newest(p_agent text) returns jsonb

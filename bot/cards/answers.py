@@ -29,7 +29,7 @@ def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | N
         blocks += _moved(result, reached)
     if snoozed_until is not None:
         blocks.append(Line(f"Snoozed until {reader.clock(snoozed_until)}; nothing was decided."))
-    pending = session.state is SessionState.pending and ruling.session_state is None
+    pending = (ruling.session_state or session.state) is SessionState.pending
     left = [item for item in session.items if reached.get(item.id, item.state) is ItemState.open]
     blocks += _left(left, pending=pending)
     header = subject(session.agent, session.environment)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from bot.cards.answers import decided_card
@@ -20,7 +18,7 @@ from bot.cards.words import numbers, sentence
 from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Understood
 from bot.conversation.orders import orders_of
-from bot.conversation.telling import HISTORY_ROWS, Telling
+from bot.conversation.telling import Telling
 from optimizer.approve.door import Decided
 from optimizer.approve.machine import Kind, Order, Refusal, Ruling
 from optimizer.records.session import Item, Session
@@ -97,10 +95,10 @@ class Deciding:
 
     async def _told_who(self, result: Decided) -> Card:
         """A refusal, with the decision that came first."""
-        rows = await self._ratchet.audit.newest(self._chat.agent, HISTORY_ROWS)
-        id_ = str(result.session.id)
-        closing = [row for row in rows if _closes(json.loads(row["body"]), id_)]
-        return refused_card(result, self._chat.reader(), decided_by(closing[-1:] or rows, id_))
+        session = result.session
+        closing = await self._ratchet.audit.closing(session.agent, session.id)
+        by = decided_by([closing], str(session.id)) if closing else None
+        return refused_card(result, self._chat.reader(), by)
 
     async def _show_again(self, session: Session, wanted: Sequence[Item]) -> list[Card]:
         """The prompt changed: the edits are tried on the new text and shown again; that needs a new yes."""
@@ -124,11 +122,6 @@ class Deciding:
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
         own = [one for one in deployments if one.session_id == session.id and one.state in LIVE]
         return f"{own[0].prompt} v{own[0].new_version} went live" if own else "The prompt changed"
-
-
-def _closes(body: Mapping[str, Any], session_id: str) -> bool:
-    """Whether this row is a decision after which the list was closed; the first of them closed it."""
-    return body.get("session_id") == session_id and body.get("session_state") in _ANSWERED_BEFORE
 
 
 def _approved(orders: Sequence[Order]) -> frozenset[UUID]:

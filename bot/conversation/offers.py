@@ -10,7 +10,7 @@ from bot.conversation.asking import choices_for
 from bot.conversation.commands import Action, PendingItem, Question
 from bot.conversation.grammar import parse
 from bot.conversation.orders import DECIDING, orders_of, pending_items, waiting_items
-from optimizer.approve.machine import Kind, Order, is_expired
+from optimizer.approve.machine import Kind, Order, is_expired, may_reopen
 from optimizer.records.session import Session
 from optimizer.records.states import ItemState, SessionState
 
@@ -35,8 +35,10 @@ class Offers:
 
     @property
     def waiting(self) -> tuple[PendingItem, ...]:
-        """The items about which something can still be said; none once the session is closed."""
-        return waiting_items(self.session) if self._is_open and self.may_decide else ()
+        """The items about which something can still be said; none once the session is closed for good."""
+        if not self.may_decide or not (self._is_open or self._may_reopen):
+            return ()
+        return tuple(one for one in waiting_items(self.session) if self._is_open or one.removed)
 
     def of(self, choices: Sequence[str]) -> tuple[str, ...]:
         """Those of the replies that work, best first; a few that always do where none of them would."""
@@ -66,12 +68,17 @@ class Offers:
 
     def _applies(self, order: Order, session: Session) -> bool:
         late = order.kind in _LATE and session.state in (SessionState.decided, SessionState.skipped)
-        if not (self._is_open or late):
+        again = order.kind is Kind.restore and self._may_reopen
+        if not (self._is_open or late or again):
             return False
         if order.kind in (Kind.approve, Kind.skip, Kind.snooze):
             return True  # what cannot be approved any more is no order
         states = _FROM.get(order.kind, _OPEN)
         return all(item.state in states for item in session.items if item.id in order.items)
+
+    @property
+    def _may_reopen(self) -> bool:
+        return self.session is not None and may_reopen(self.session, self.at)
 
     @property
     def _is_open(self) -> bool:

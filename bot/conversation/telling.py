@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from bot.cards.card import Card, Note
 from bot.cards.history import history_card
@@ -65,15 +63,8 @@ class Telling:
 
     async def _quiet_run(self) -> RunReport | None:
         """The newest run, if it left no session."""
-        for row in await self._ratchet.audit.newest(self._chat.agent, HISTORY_ROWS):
-            body = json.loads(row["body"])
-            if body["kind"] != "run":
-                continue
-            if body.get("status") not in ("quiet", "alarm"):
-                return None
-            run = await self._ratchet.sessions.run(UUID(body["run_id"]))
-            return RunReport.model_validate(run["result"]) if run else None
-        return None
+        run = await self._ratchet.sessions.newest_run(self._chat.agent)
+        return RunReport.model_validate(run["result"]) if run and run["session_id"] is None else None
 
     async def more(self) -> list[Card]:
         return await self.present(self._chat.shown.page + 1)

@@ -47,6 +47,23 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
   from (select * from ratchet.decisions where agent = p_agent order by seq desc limit least(p_limit, 200)) newest;
 $$;
 
+-- The decision that closed a session, since it was last open; while it is open, the newest one. Null: there is none.
+create or replace function public.ratchet_decisions_closing(p_agent text, p_session_id uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  with about as materialized (
+    select seq, at, body, body::jsonb as said from ratchet.decisions
+    where agent = p_agent and position(p_session_id::text in body) > 0
+  ),
+  decision as (
+    select seq, at, body, said ->> 'session_state' in ('decided', 'skipped') as closed from about
+    where said ->> 'kind' = 'decision' and said ->> 'session_id' = p_session_id::text
+  ),
+  after as (select coalesce(max(seq), 0) as seq from decision where not closed)
+  select jsonb_build_object('seq', decision.seq, 'at', at, 'body', body) from decision, after
+  where decision.seq >= after.seq
+  order by closed desc, decision.seq limit 1;
+$$;
+
 -- Writes a row that changes no other state (a refusal, a registration).
 create or replace function public.ratchet_decisions_write(p_agent text, p_body text, p_at timestamptz) returns jsonb
 language sql security definer set search_path = pg_catalog, ratchet, pg_temp as $$

@@ -54,8 +54,9 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
   select to_jsonb(run) from ratchet.runs run where id = p_id;
 $$;
 
--- How many finished runs the agent has had.
-create or replace function public.ratchet_runs_count(p_agent text) returns jsonb
+-- The run of the agent that ended last, and did not fail; of one moment the one that left a session.
+create or replace function public.ratchet_runs_newest(p_agent text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
-  select to_jsonb(count(*)) from ratchet.runs where agent = p_agent and state = 'done';
+  select to_jsonb(run) from ratchet.runs run where agent = p_agent and state = 'done'
+  order by finished_at desc, (session_id is not null) desc, lease_until desc limit 1;
 $$;

@@ -70,7 +70,7 @@ end $$;
 -- One decision: compares the revision, then changes session, items and deployments together with audit and notices.
 -- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments, of items that p_items approves;
 -- p_question: one that this consumes.
--- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | busy | question}.
+-- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | superseded | busy | question}.
 create or replace function public.ratchet_sessions_decide(
   p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_deployments jsonb, p_question uuid,
   p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
@@ -90,6 +90,11 @@ begin
   if p_state is not null and not exists (
       select from ratchet.transitions where record = 'session' and from_state = session.state and to_state = p_state) then
     return jsonb_build_object('ok', false, 'reason', 'conflict');
+  end if;
+  if p_state = 'pending' and exists (
+      select from ratchet.sessions other where other.agent = session.agent and other.id <> session.id
+        and (other.state = 'pending' or other.created_at > session.created_at)) then
+    return jsonb_build_object('ok', false, 'reason', 'superseded');
   end if;
   if p_question is not null then
     update ratchet.questions set consumed_at = p_at where id = p_question and consumed_at is null and expires_at > p_at;
@@ -128,7 +133,7 @@ begin
   from jsonb_to_recordset(p_deployments) as (id uuid, batch_id uuid, ordinal integer, prompt text, label text,
     follow text, items jsonb, actor text, base_version integer, base_sha256 text, text text, sha256 text);
   update ratchet.sessions set state = coalesce(p_state, state), revision = revision + 1,
-    decided_at = case when p_state is null then decided_at else p_at end,
+    decided_at = case when p_state is null then decided_at when p_state <> 'pending' then p_at end,
     snoozed_until = coalesce(p_snoozed_until, snoozed_until)
   where id = session.id;
   perform ratchet.notices_add(session.agent, p_notices, p_at);

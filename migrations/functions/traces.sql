@@ -114,6 +114,21 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   order by trace_id, event_count desc, ended_at desc, ordinality
 $$;
 
+-- When each version of each prompt first ran in [p_since, p_until): [{prompt, reference, at}], as the traces name it.
+create or replace function public.ratchet_traces_first(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('prompt', prompt, 'reference', reference, 'at', at)), '[]'::jsonb)
+  from (
+    select named.key as prompt, said.reference, min(trace.started_at) as at
+    from ratchet.traces trace
+    cross join lateral jsonb_each(trace.prompts) as named
+    cross join lateral jsonb_array_elements_text(
+      case jsonb_typeof(named.value) when 'array' then named.value else jsonb_build_array(named.value) end
+    ) as said (reference)
+    where trace.agent = p_agent and trace.started_at >= p_since and trace.started_at < p_until
+    group by named.key, said.reference) first;
+$$;
+
 -- When the newest trace of the agent began; null where there is none.
 create or replace function public.ratchet_traces_newest(p_agent text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$

@@ -18,7 +18,12 @@ from optimizer.stores.sessions import SessionStore
 
 _ATTEMPTS_MAX = 5
 # What the store answers where another try would come to the same.
-_FINAL = {"busy": Refusal.busy, "question": Refusal.decided, "unknown": Refusal.nothing}
+_FINAL = {
+    "busy": Refusal.busy,
+    "question": Refusal.decided,
+    "superseded": Refusal.superseded,
+    "unknown": Refusal.nothing,
+}
 
 
 @dataclass(frozen=True)

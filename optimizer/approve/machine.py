@@ -88,12 +88,20 @@ _FROM = {
 # These deploy nothing: a person may say them after the session was decided or skipped.
 _LATE = frozenset({Kind.mute, Kind.done})
 _OPEN_TO_LATE = frozenset({SessionState.decided, SessionState.skipped})
+# Once an item is one of these, a decision has had its effect.
+_WENT_ON = frozenset({ItemState.approved, ItemState.deployed, ItemState.failed})
 # An item that is approved cannot be answered like this in the same breath.
 _NO = frozenset({Kind.remove, Kind.mute, Kind.done})
 
 
 def is_expired(session: Session, at: datetime) -> bool:
     return session.state is SessionState.pending and at >= session.expires_at
+
+
+def may_reopen(session: Session, at: datetime) -> bool:
+    """Whether a removed item can bring a decided session back: nothing was approved, and its time is not over."""
+    answered = session.state is SessionState.decided and at < session.expires_at
+    return answered and not any(item.state in _WENT_ON for item in session.items)
 
 
 def rule(
@@ -134,6 +142,8 @@ def _closed(session: Session, orders: Sequence[Order], at: datetime) -> Refusal 
     if is_expired(session, at):
         return Refusal.expired
     if session.state in _OPEN_TO_LATE and all(order.kind in _LATE for order in orders):
+        return None
+    if any(order.kind is Kind.restore for order in orders) and may_reopen(session, at):
         return None
     return _CLOSED.get(session.state)
 
@@ -182,11 +192,16 @@ def _approval(item: Item, plan: Plan | None) -> list[Move]:
 
 
 def _next_state(session: Session, states: Mapping[UUID, ItemState], skipped: bool) -> SessionState | None:
-    """Decided when no deployable item is left open and at least one was answered with a deployment or a no."""
+    """Decided when no deployable item is left open and at least one was answered with a deployment or a no.
+
+    Pending again when one of a decided session was restored.
+    """
+    deployable = [item for item in session.items if item.type is ItemType.prompt_change]
+    waiting = [item for item in deployable if states[item.id] is ItemState.open]
+    if session.state is SessionState.decided and any(item.state is ItemState.removed for item in waiting):
+        return SessionState.pending
     if session.state is not SessionState.pending:
         return None
     if skipped:
         return SessionState.skipped
-    deployable = [item for item in session.items if item.type is ItemType.prompt_change]
-    waiting = [item for item in deployable if states[item.id] is ItemState.open]
     return SessionState.decided if deployable and not waiting else None

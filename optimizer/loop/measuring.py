@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from optimizer.clock import Clock, iso
@@ -20,8 +21,15 @@ from optimizer.stores.audit import audit_body
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
+from optimizer.stores.traces import TraceStore
 
-Measured = tuple[Deployment, Verdict]
+
+class Measured(NamedTuple):
+    """A deployment and its verdict; `seen_at`: when its version first ran, where that is not written down yet."""
+
+    deployment: Deployment
+    verdict: Verdict
+    seen_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Measuring:
     sessions: SessionStore
     deployments: DeploymentStore
     rollups: RollupStore
+    traces: TraceStore
     clock: Clock
 
     async def verdicts(self, agent: str, window: Window, resolver: Resolver) -> tuple[Measured, ...]:
@@ -47,8 +56,20 @@ class Measuring:
                 before = await measures(live_at - MONTH, live_at)
                 after = await measures(live_at, window.until)
                 ran_before = version_that_ran(deployment, deployments, before)
-                measured.append((deployment, compare(deployment, before, after, ran_before)))
+                verdict = compare(deployment, before, after, ran_before)
+                seen_at = await self._seen_at(deployment, verdict, Window(since=live_at, until=window.until), resolver)
+                measured.append(Measured(deployment, verdict, seen_at))
         return tuple(measured)
+
+    async def _seen_at(
+        self, deployment: Deployment, verdict: Verdict, since_live: Window, resolver: Resolver
+    ) -> datetime | None:
+        """When the first trace under the new version began, for a deployment that was not seen before."""
+        if deployment.state is not DeploymentState.live or not verdict.sessions_after:
+            return None
+        ran = await self.traces.first_under(deployment.agent, since_live)
+        version = (deployment.prompt, deployment.new_version)
+        return min((at for reference, at in ran.items() if resolver.resolve(*reference) == version), default=None)
 
     async def write_down(self, measured: Sequence[Measured], severities: Mapping[str, float]) -> None:
         """Closes deployments that were seen in traffic, and keeps verdicts that changed.
@@ -56,7 +77,7 @@ class Measuring:
         `severities`: how bad the findings of this run are, by key. What no rule sees any more stands at
         nothing: if it comes back, it is told at once.
         """
-        for deployment, verdict in measured:
+        for deployment, verdict, seen_at in measured:
             is_new = deployment.verdict is None or deployment.verdict.outcome is not verdict.outcome
             first_seen = deployment.state is DeploymentState.live
             if not verdict.sessions_after or not (first_seen or is_new):
@@ -67,7 +88,7 @@ class Measuring:
             keys = await self._keys(deployment) if told else {}
             await self.deployments.observe(
                 deployment.id,
-                seen_at=at,
+                seen_at=seen_at or at,
                 verdict=body,
                 severities=[{"id": str(id_), "severity": severities.get(key, 0.0)} for id_, key in keys.items()],
                 notices=[{"kind": "verdict", "session_id": None, "actor": None, "body": body}] if told else [],

@@ -182,7 +182,7 @@ class _Found:
             span=_span(self.snapshot.window, exact=self.exact),
             sessions=measures.get("sessions").n,
             cost_usd_mean=cost.mean if cost.n else None,
-            verdicts=tuple(verdict for _, verdict in self.measured[:_VERDICTS_SHOWN_MAX]),
+            verdicts=tuple(one.verdict for one in self.measured[:_VERDICTS_SHOWN_MAX]),
             exact=self.exact,
             alarms=self.alarms,
         )

@@ -47,6 +47,10 @@ class AuditStore:
         """Newest first: `{seq, at, body}`; the body is the JSON text that was hashed."""
         return await self._database.call("decisions_newest", agent=agent, limit=limit)
 
+    async def closing(self, agent: str, session_id: UUID) -> dict[str, Any] | None:
+        """The decision that closed the session, as `newest` gives rows; while it is open, the newest one about it."""
+        return await self._database.call("decisions_closing", agent=agent, session_id=session_id)
+
     async def verify(self, agent: str, anchors: frozenset[str] = frozenset()) -> ChainReport:
         """Recomputes every hash. `anchors` are heads that published versions carry: each must be in the chain."""
         previous, seq, seen = _FIRST, 0, {_FIRST}

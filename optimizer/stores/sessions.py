@@ -65,8 +65,9 @@ class SessionStore:
     async def run(self, id_: UUID) -> dict[str, Any] | None:
         return await self._database.call("runs_read", id=id_)
 
-    async def runs_done(self, agent: str) -> int:
-        return int(await self._database.call("runs_count", agent=agent))
+    async def newest_run(self, agent: str) -> dict[str, Any] | None:
+        """The run that ended last, and did not fail."""
+        return await self._database.call("runs_newest", agent=agent)
 
     async def save(
         self,
@@ -114,7 +115,7 @@ class SessionStore:
         audit: str,
         at: datetime,
     ) -> dict[str, Any]:
-        """`{ok: true, revision}` or `{ok: false, reason: unknown | conflict | busy | question}`."""
+        """`{ok: true, revision}` or `{ok: false, reason: unknown | conflict | superseded | busy | question}`."""
         return await self._database.call(
             "sessions_decide",
             session_id=session.id,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from optimizer.errors import NotFoundError
+from optimizer.records.edits import Edit
 from optimizer.records.window import Window
+from optimizer.stores.audit import audit_body
 from tests.journey.hotel import CORE, HOUSE_RULES, PAYMENT, PROMPTS
-from tests.journey.world import DAY, Proposed, World
+from tests.journey.world import AGENT, DAY, EVE, Proposed, World
 
 CLEAN = {"core": CORE.replace(HOUSE_RULES, "").replace(f"{PAYMENT}\n## What", "## What")}
 
@@ -42,6 +44,23 @@ async def test_an_alarm_is_told_before_a_list_that_still_waits(world: World) -> 
     for message in (await dana.open(), await dana.say("show all")):
         assert message.index("Alarm: No agent sessions") < message.index("[1] Change the code of book_room")
         assert "quiet" not in message.lower()
+
+
+async def test_a_hundred_refused_replies_hide_neither_an_alarm_nor_who_decided(world: World) -> None:
+    await world.edit_prompts(CLEAN)
+    await world.propose(
+        Proposed("Say one thing more", (Edit(prompt="core", find="Be short", replace="Always be short"),))
+    )
+    dana, eve = world.chat(), world.chat(EVE)
+    await dana.open()
+    await eve.open()
+    await dana.say("skip")
+    world.clock.advance(2 * DAY)
+    assert (await world.run()).status == "alarm"
+    for _ in range(101):
+        await world.ratchet.audit.write(AGENT, audit_body("refused", actor=EVE), world.clock.now())
+    assert "Alarm: No agent sessions" in await dana.say("status")
+    assert 'You skipped the session ("skip")' in await dana.say("skip")
 
 
 async def test_an_alarm_stands_above_the_items_of_its_own_run(world: World) -> None:

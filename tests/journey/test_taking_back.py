@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from optimizer.db.port import Database
+from optimizer.records.edits import Edit
 from optimizer.settings import AgentSettings, Environment, FileSettings, PromptSettings, Settings
-from tests.journey.world import AGENT, DAY, EVE, SAM, Chat, World
+from tests.journey.world import AGENT, DAY, EVE, SAM, Chat, Proposed, World
 
 
 async def _all_live(world: World) -> Chat:
@@ -116,6 +117,18 @@ async def test_undo_where_nothing_is_live_names_what_can_be_put_back(world: Worl
     assert "Nothing is under way or live." in await dana.say("undo")
     await dana.say("remove 4")
     assert '"restore 4" brings an item back' in await dana.say("undo")
+
+
+async def test_the_last_item_that_was_removed_is_back_with_a_word(world: World) -> None:
+    await world.propose(
+        Proposed("Say one thing more", (Edit(prompt="core", find="Be short", replace="Always be short"),))
+    )
+    dana = world.chat()
+    await dana.open()
+    await dana.say("remove 1")
+    assert '"restore 1" brings an item back' in await dana.say("undo")
+    assert "Back on the list: 1." in await dana.say("restore 1")
+    assert "Live: core v2" in await dana.say("deploy 1")
 
 
 async def test_stop_halts_what_is_under_way(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from optimizer.records.edits import Edit
 from optimizer.records.verdict import Outcome, Verdict
 from tests.journey.hotel import CURT, TIRESOME
@@ -55,6 +57,10 @@ async def test_a_handful_of_sessions_is_not_enough_to_tell(world: World) -> None
     assert "core v2 (deployed): not enough data yet (12 sessions under v2)." in " ".join(dana.told.split())
     (deployment,) = await world.deployments()
     assert deployment.state.value == "seen"
+    assert deployment.live_at is not None
+    assert deployment.seen_at is not None
+    # When its first trace began, not when the run looked.
+    assert deployment.live_at <= deployment.seen_at < world.clock.now() - timedelta(hours=12)
 
 
 async def test_not_enough_data_turns_into_a_verdict_with_the_days(world: World) -> None:

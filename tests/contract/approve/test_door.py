@@ -278,6 +278,31 @@ async def test_done_is_heard_after_the_decision(office: Office) -> None:
     assert await office.item_states(session) == {1: ItemState.done, 2: ItemState.approved}
 
 
+async def test_the_last_item_removed_can_be_restored_while_nothing_was_deployed(office: Office) -> None:
+    session = await office.pending([make_item(1)])
+    everything = frozenset({session.items[0].id})
+    assert (await office.decide(session, Order(Kind.remove, everything))).refusal is None
+    assert (await office.read(session.id)).state is SessionState.decided
+    assert (await office.decide(session, Order(Kind.restore, everything))).refusal is None
+    again = await office.read(session.id)
+    assert (again.state, again.decided_at) == (SessionState.pending, None)
+    assert (await office.decide(again, approve(*again.items))).refusal is None
+    # What was approved is not a no to take back.
+    assert (await office.decide(again, Order(Kind.restore, everything))).refusal is Refusal.decided
+
+
+async def test_a_session_with_a_newer_one_or_past_its_time_stays_closed(office: Office) -> None:
+    session = await office.pending([make_item(1)])
+    back = Order(Kind.restore, frozenset({session.items[0].id}))
+    await office.decide(session, Order(Kind.remove, back.items))
+    office.clock.advance(timedelta(hours=1))
+    await office.pending([make_item(2)])
+    assert (await office.decide(session, back)).refusal is Refusal.superseded
+    office.clock.advance(timedelta(days=3))
+    assert (await office.decide(session, back)).refusal is Refusal.decided
+    assert await office.item_states(session) == {1: ItemState.removed}
+
+
 async def test_a_session_that_nobody_knows_is_refused(office: Office) -> None:
     session = await office.pending([make_item(1)])
     unknown = session.model_copy(update={"id": uuid4()})
