@@ -21,9 +21,6 @@ class People:
     def may_take_back(self, actor: str) -> bool:
         return actor in self.approvers or actor in self.listed
 
-    def with_approver(self, actor: str) -> People:
-        return People(self.approvers | {actor}, self.listed | {actor})
-
 
 def people_of(settings: Settings, agent: str) -> People:
     """From `ratchet.toml`: the agent's approvers, and everyone under [people]."""

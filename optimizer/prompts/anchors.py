@@ -11,16 +11,6 @@ from optimizer.prompts.spans import Span
 from optimizer.records.edits import Edit
 
 
-def unique_anchor(base: str, start: int, end: int, *, clear_of: Sequence[Span] = ()) -> Span:
-    """The span widened until its text stands exactly once: to its line ends first, then by whole lines.
-
-    No line can be taken away again from either side. Spans in `clear_of` (those of other edits) are
-    not reached into where there is another way.
-    """
-    span = Span(start, end)
-    return _anchor(base, span, [_clear(base, span, clear_of)])
-
-
 def edit_for_span(
     prompt: str, base: str, start: int, end: int, replacement: str, *, clear_of: Sequence[Span] = ()
 ) -> Edit:

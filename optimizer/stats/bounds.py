@@ -23,17 +23,6 @@ def lower_bound(k: int, n: int, alpha: float) -> float:
     return special.betaincinv(k, n - k + 1, alpha)
 
 
-def upper_bound(k: int, n: int, alpha: float) -> float:
-    """The share above which the truth lies with probability at most `alpha`, given k of n.
-
-    Clopper and Pearson (1934), one-sided: the 1 - alpha quantile of Beta(k + 1, n - k).
-    """
-    _check(k, n)
-    if k == n:
-        return 1.0
-    return special.betaincinv(k + 1, n - k, 1.0 - alpha)
-
-
 def binomial_tail(k: int, n: int, p0: float) -> float:
     """P(X >= k) for X ~ Binomial(n, p0): the exact p-value of "the share is at most p0".
 

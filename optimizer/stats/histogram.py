@@ -11,12 +11,6 @@ import math
 from collections.abc import Iterable, Mapping
 
 GROWTH = 1.04
-_LOG_GROWTH = math.log(GROWTH)
-
-
-def bucket_of(milliseconds: float) -> int:
-    """The bucket of a value; everything below 1 ms, and what is no number, is in bucket 0."""
-    return math.floor(math.log(milliseconds) / _LOG_GROWTH) if milliseconds >= 1.0 else 0
 
 
 def middle_of(bucket: int) -> float:

@@ -33,7 +33,7 @@ async def test_an_edit_that_makes_things_worse_is_told_as_worse(world: World) ->
     await _deployed(world, _adding(TIRESOME))
     dana = await world.morning()
     message = " ".join(dana.told.split())
-    assert "core v2 (deployed), worse: cost per session" in message
+    assert "core v2 (deployed), worse: success 7" in message
     assert "success 7" in message
     assert "-> 3" in message
     assert "better" not in message

@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.errors import InputError
-from optimizer.prompts.anchors import edit_for_span, edit_to_remove, removal_span, unique_anchor
+from optimizer.prompts.anchors import edit_for_span, edit_to_remove, removal_span
 from optimizer.prompts.edits import compose, occurrences, problems
 from optimizer.prompts.spans import Span
 
 TEXTS = st.text("ab \n", min_size=1, max_size=60)
 
 
-def anchored(base: str, start: int, end: int) -> str:
-    span = unique_anchor(base, start, end)
-    return base[span.start : span.end]
+def anchored(base: str, start: int, end: int, clear_of: Sequence[Span] = ()) -> str:
+    return edit_for_span("core", base, start, end, "#", clear_of=clear_of).find
+
+
+def anchor_of(base: str, start: int, end: int, clear_of: Sequence[Span] = ()) -> Span:
+    text = anchored(base, start, end, clear_of)
+    return Span(base.index(text), base.index(text) + len(text))
 
 
 def test_text_that_stands_once_is_its_own_anchor() -> None:
@@ -42,9 +47,9 @@ def test_the_middle_of_a_long_copy_reaches_to_the_nearer_end() -> None:
 def test_an_anchor_stays_clear_of_other_edits_where_it_can() -> None:
     base = "a\nsame\nb\nsame\nc\n"
     before, after = Span(7, 8), Span(14, 15)
-    assert unique_anchor(base, 9, 13, clear_of=[before]) == (9, 15)
-    assert unique_anchor(base, 9, 13, clear_of=[after]) == (7, 13)
-    both = unique_anchor(base, 9, 13, clear_of=[before, after])
+    assert anchor_of(base, 9, 13, clear_of=[before]) == (9, 15)
+    assert anchor_of(base, 9, 13, clear_of=[after]) == (7, 13)
+    both = anchor_of(base, 9, 13, clear_of=[before, after])
     assert occurrences(base, base[both.start : both.end]) == 1
 
 
@@ -67,7 +72,7 @@ def test_an_edit_for_a_span_changes_exactly_that_span(base: str, data: st.DataOb
 def test_no_line_of_an_anchor_can_be_spared(base: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(base)))
     end = data.draw(st.integers(start, len(base)))
-    span = unique_anchor(base, start, end)
+    span = anchor_of(base, start, end)
     line_start = base.rfind("\n", 0, start) + 1
     line_end = len(base) if base.find("\n", end) < 0 else base.find("\n", end)
     later = base.find("\n", span.start) + 1
