@@ -14,8 +14,10 @@ from optimizer.errors import InputError
 from optimizer.observe.lines import LINE_BYTES_MAX, Lines
 from optimizer.observe.normalise import normalise
 from optimizer.observe.parse import parse_line
+from optimizer.observe.refusal import shown
 from optimizer.records.trace import Trace
 from optimizer.stores.traces import TraceStore, Written
+from optimizer.text.slug import SLUG_RULE, is_slug
 
 BATCH_TRACES_MAX = 500
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -136,6 +138,8 @@ def _batches(lines: Lines, clock: Clock, agent: str | None) -> Generator[_Batch]
             name = agent or own_agent
             if name is None:
                 raise InputError(NO_AGENT)
+            if not is_slug(name):
+                raise InputError(f"agent is {shown(name)}, not {SLUG_RULE}")
         except InputError as error:
             batch.refuse(number, str(error))
             continue

@@ -13,10 +13,9 @@ from pydantic_core import from_json
 
 from optimizer.clock import iso
 from optimizer.errors import InputError
-from optimizer.observe.refusal import reason_of, shown
+from optimizer.observe.refusal import reason_of
 from optimizer.records.base import canonical_json
 from optimizer.records.trace import LINE_FIELDS, OUTCOME_FIELDS, TRACE_LINE, Event, Trace, TraceLine
-from optimizer.text.slug import SLUG_RULE, is_slug
 
 AHEAD_MAX = timedelta(hours=24)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -37,8 +36,6 @@ def normalise(line: dict[str, Any], *, now: datetime) -> tuple[str | None, Trace
     except ValidationError as error:
         raise InputError(reason_of(error)) from error
     agent = checked.get("agent")
-    if agent is not None and not is_slug(agent):
-        raise InputError(f"agent is {shown(agent)}, not {SLUG_RULE}")
     started_at = _in_utc(checked["started_at"])
     events = sorted(checked["events"], key=lambda event: event["t_ms"])
     ended_at = started_at + timedelta(milliseconds=events[-1]["t_ms"]) if events else started_at

@@ -155,6 +155,16 @@ def test_lines_without_an_agent_need_one(ratchet: Ratchet) -> None:
     assert said.sentence == "mixed.jsonl, line 1: agent is missing; name the agent with --agent"
 
 
+@pytest.mark.parametrize("agent", ["x\ny", "my agent", "x!", "x" * 101, "\u202ex"])
+def test_an_agent_that_is_no_name_is_refused_unless_one_is_given(ratchet: Ratchet, agent: str) -> None:
+    ratchet.write("named.jsonl", lines(line("a", agent=agent)))
+    said = ratchet("import", "named.jsonl")
+    assert said.code == 1
+    assert "not letters, digits and . _ - / : alone, at most 100" in said.sentence
+    assert said.sentence.isprintable()
+    assert ratchet("import", "named.jsonl", "--agent", "mine").code == 0
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -30,13 +30,6 @@ def pairs(stored: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(event["type"], event["call_id"], event["name"]) for event in stored["events"]]
 
 
-@pytest.mark.parametrize("agent", ["x\ny", "my agent", "x!", "x" * 101, "\u202ex"])
-def test_an_agent_that_is_no_name_is_refused(agent: str) -> None:
-    with pytest.raises(InputError, match=r"agent is '.*, not letters, digits and \. _ - / : alone, at most 100") as no:
-        trace(agent=agent)
-    assert str(no.value).isprintable()
-
-
 @pytest.mark.parametrize("agent", ["blog-writer", "team/a.b:c_2", "café", "x" * 100])
 def test_an_agent_may_be_called_so(agent: str) -> None:
     line = {"session_id": "s1", "started_at": "2026-02-26T06:00:00Z", "events": [], "agent": agent}
