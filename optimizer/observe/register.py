@@ -123,9 +123,9 @@ async def _publish(
     if held is not None:
         # A file that is imported every day must not undo what was deployed since.
         known = await registry.history(name)
-        older = [one.version for one in known if one.sha256 == sha256 and one.version < held.version]
-        if older:
-            return Registered(name, held.version, is_new=False, left=max(older))
+        own = max((one.version for one in known if one.sha256 == sha256), default=None)
+        if own is not None and any(one.version > own and "deployment_id" in one.metadata for one in known):
+            return Registered(name, held.version, is_new=False, left=own)
     version = await registry.publish(
         name,
         text,

@@ -28,13 +28,19 @@ async def test_a_file_that_is_older_than_what_is_live_changes_nothing(database: 
 
     assert await give(SYSTEM) == Registered("system", 1, is_new=True)
     assert await give(SYSTEM) == Registered("system", 1, is_new=False)
-    await registry.publish("system", DEPLOYED, commit_message="Deployed", metadata={}, deployment_id=uuid4())
-    await registry.move_label("system", LABEL, 2, expected=1)
+    # What the developer wrote by hand is taken back by giving the older file again.
+    by_hand = SYSTEM + "By hand.\n"
+    assert await give(by_hand) == Registered("system", 2, is_new=True)
+    assert await give(SYSTEM) == Registered("system", 1, is_new=True)
+    id_ = uuid4()
+    metadata = {"deployment_id": str(id_)}
+    await registry.publish("system", DEPLOYED, commit_message="Deployed", metadata=metadata, deployment_id=id_)
+    await registry.move_label("system", LABEL, 3, expected=1)
     head = await AuditStore(database).head(AGENT)
 
-    assert await give(SYSTEM) == Registered("system", 2, is_new=False, left=1)
+    assert await give(SYSTEM) == Registered("system", 3, is_new=False, left=1)
     assert (await registry.current("system", LABEL)).text == DEPLOYED
     assert await AuditStore(database).head(AGENT) == head
     # What the developer wrote since is new, and goes live.
-    assert await give(SYSTEM + "By hand.\n") == Registered("system", 3, is_new=True)
-    assert await registry.labels("system") == {LABEL: 3}
+    assert await give(DEPLOYED + "By hand again.\n") == Registered("system", 4, is_new=True)
+    assert await registry.labels("system") == {LABEL: 4}
