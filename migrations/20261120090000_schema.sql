@@ -238,6 +238,7 @@ create table ratchet.prompt_labels (
   prompt text not null,
   label text not null,
   version integer not null,
+  moves bigint not null default 1,               -- how often it was put somewhere: a label that left and came back shows
   moved_at timestamptz not null,
   primary key (agent, prompt, label),
   foreign key (agent, prompt, version) references ratchet.prompt_versions (agent, prompt, version)

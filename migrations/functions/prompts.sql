@@ -4,12 +4,17 @@ language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   where agent = p_agent and prompt = p_prompt and version = p_version;
 $$;
 
--- The version that a label points at (label null: the newest); null when there is none.
+-- The version that a label points at, with how often the label has moved (label null: the newest version);
+-- null when there is none.
 create or replace function public.ratchet_prompts_current(p_agent text, p_prompt text, p_label text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
-  select ratchet.prompt_version_json(p_agent, p_prompt, case
-    when p_label is null then (select max(version) from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt)
-    else (select version from ratchet.prompt_labels where agent = p_agent and prompt = p_prompt and label = p_label) end);
+  select case when p_label is null then
+    ratchet.prompt_version_json(p_agent, p_prompt,
+      (select max(version) from ratchet.prompt_versions where agent = p_agent and prompt = p_prompt))
+  else
+    (select ratchet.prompt_version_json(p_agent, p_prompt, version) || jsonb_build_object('label_moves', moves)
+     from ratchet.prompt_labels where agent = p_agent and prompt = p_prompt and label = p_label)
+  end;
 $$;
 
 create or replace function public.ratchet_prompts_read(p_agent text, p_prompt text, p_version integer) returns jsonb
@@ -40,7 +45,8 @@ end $$;
 -- Moves a label if it stands where the caller thinks (p_expected null: if it does not exist yet).
 -- Answers {ok: true}, {ok: false, version: where it stands} or {ok: false, missing: true} for an unknown version.
 create or replace function public.ratchet_prompts_move_label(
-  p_agent text, p_prompt text, p_label text, p_version integer, p_expected integer, p_at timestamptz) returns jsonb
+  p_agent text, p_prompt text, p_label text, p_version integer, p_expected integer, p_after_moves bigint,
+  p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   stands integer;
@@ -52,8 +58,9 @@ begin
     insert into ratchet.prompt_labels (agent, prompt, label, version, moved_at)
     values (p_agent, p_prompt, p_label, p_version, p_at) on conflict do nothing;
   else
-    update ratchet.prompt_labels set version = p_version, moved_at = p_at
-    where agent = p_agent and prompt = p_prompt and label = p_label and version = p_expected;
+    update ratchet.prompt_labels set version = p_version, moves = moves + 1, moved_at = p_at
+    where agent = p_agent and prompt = p_prompt and label = p_label and version = p_expected
+      and (p_after_moves is null or moves = p_after_moves);
   end if;
   if found then
     return jsonb_build_object('ok', true);

@@ -94,7 +94,13 @@ class Back:
         label = _label(deployment)
         await self.journal.hold(deployment)
         if label is not None:
-            await self.registry.move_label(deployment.prompt, label, deployment.base_version, expected=held.version)
+            await self.registry.move_label(
+                deployment.prompt,
+                label,
+                deployment.base_version,
+                expected=held.version,
+                after_moves=held.label_moves,
+            )
             return
         # Where the newest version is what runs, going back means publishing the old text again.
         base = await self.registry.version(deployment.prompt, deployment.base_version)

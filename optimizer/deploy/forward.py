@@ -104,7 +104,14 @@ class Forward:
             held = await self._current(deployment)
             await self.journal.hold(deployment)
             # Stale is what has another text, whatever its number: so the label moves from where it was read.
-            await self.registry.move_label(deployment.prompt, label, deployment.new_version, expected=held.version)
+            # And a worker that was stopped here for longer than its lease finds that the label has moved since.
+            await self.registry.move_label(
+                deployment.prompt,
+                label,
+                deployment.new_version,
+                expected=held.version,
+                after_moves=held.label_moves,
+            )
         await self.journal.hold(deployment)
         _same_text(deployment, await self.registry.current(deployment.prompt, label))
         return await self.journal.record(

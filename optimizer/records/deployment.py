@@ -27,13 +27,17 @@ class PromptRef(Record):
 
 
 class PromptVersion(Record):
-    """One version as a registry holds it."""
+    """One version as a registry holds it.
+
+    `label_moves`: how often the label had been moved when it was read; None where the registry does not count.
+    """
 
     prompt: str
     version: int
     text: str
     sha256: str
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
+    label_moves: int | None = None
 
 
 class PlannedDeployment(Record):

@@ -53,7 +53,9 @@ class LocalRegistry:
         )
         return _version(row)
 
-    async def move_label(self, prompt: str, label: str, version: int, *, expected: int | None) -> None:
+    async def move_label(
+        self, prompt: str, label: str, version: int, *, expected: int | None, after_moves: int | None = None
+    ) -> None:
         answer = await self._database.call(
             "prompts_move_label",
             agent=self._agent,
@@ -61,6 +63,7 @@ class LocalRegistry:
             label=label,
             version=version,
             expected=expected,
+            after_moves=after_moves,
             at=self._clock.now(),
         )
         if answer.get("missing"):
@@ -91,4 +94,5 @@ def _version(row: Mapping[str, Any]) -> PromptVersion:
         text=row.get("text", ""),
         sha256=row["sha256"],
         metadata=row["metadata"],
+        label_moves=row.get("label_moves"),
     )

@@ -49,9 +49,11 @@ class Interfered:
             prompt, text, commit_message=commit_message, metadata=metadata, deployment_id=deployment_id
         )
 
-    async def move_label(self, prompt: str, label: str, version: int, *, expected: int | None) -> None:
+    async def move_label(
+        self, prompt: str, label: str, version: int, *, expected: int | None, after_moves: int | None = None
+    ) -> None:
         await self._meet("move_label", prompt)
-        await self.inner.move_label(prompt, label, version, expected=expected)
+        await self.inner.move_label(prompt, label, version, expected=expected, after_moves=after_moves)
 
     async def labels(self, prompt: str) -> Mapping[str, int]:
         return await self.inner.labels(prompt)

@@ -167,3 +167,18 @@ async def test_texts_come_back_byte_for_byte(registry: Registry, text: str) -> N
     assert read.text == text
     assert read.sha256 == sha256_of(text)
     assert (await registry.current("system", None)).text == text
+
+
+async def test_a_label_that_left_and_came_back_is_not_where_it_was_read(registry: Registry) -> None:
+    for text in ("one", "two", "three"):
+        await registry.publish("system", text, commit_message="", metadata={}, deployment_id=uuid4())
+    await registry.move_label("system", "prod", 1, expected=None)
+    read = await registry.current("system", "prod")
+    await registry.move_label("system", "prod", 2, expected=1)
+    await registry.move_label("system", "prod", 1, expected=2)
+    with pytest.raises(RegistryConflict):
+        await registry.move_label("system", "prod", 3, expected=1, after_moves=read.label_moves)
+    again = await registry.current("system", "prod")
+    assert again.version == 1
+    await registry.move_label("system", "prod", 3, expected=1, after_moves=again.label_moves)
+    assert (await registry.current("system", "prod")).version == 3
