@@ -429,3 +429,22 @@ async def test_a_step_on_what_someone_else_changed_is_refused(office: Office) ->
     assert await step(claimed, "worker-2", "roll_back", "before", at=at) == "lease"
     assert await step(claimed, "worker-1", "roll_back", "before", at=at, to=DeploymentState.planned) == "conflict"
     assert await step(claimed, "worker-1", "roll_back", "before", at=at) is None
+
+
+async def test_a_worker_that_slept_through_a_rollback_moves_nothing_when_it_wakes(office: Office) -> None:
+    batch_id = await approved(office)
+
+    class Sleepy(Interfered):
+        async def before(self, call: str, prompt: str) -> None:
+            if call == "move_label" and self.calls.count("move_label") == 1:
+                # Its lease ends; another worker does the work, and people take it back.
+                await end_leases(office)
+                other = office.worker("worker-2")
+                await other.work()
+                assert await office.take_back(*await office.deployments.batch(batch_id))
+                await other.work()
+
+    await office.worker(registry=Sleepy).work()
+    (deployment,) = await office.deployments.batch(batch_id)
+    assert deployment.state is DeploymentState.rolled_back
+    assert (await office.current("system")).version == 1
