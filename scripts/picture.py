@@ -1,4 +1,4 @@
-"""Plays the demo with three replies and draws what its screen shows, as `docs/conversation.svg`."""
+"""Plays the demo with the replies below and draws what its screen shows, as `docs/conversation.svg`."""
 
 from __future__ import annotations
 
