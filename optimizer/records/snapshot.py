@@ -36,6 +36,15 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """One stretch of time as long as the run's window: what series of windows are made of."""
+
+    window: Window
+    sessions: int
+    cost_usd: float  # in all; 0.0 where no session carries a cost
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything measured that one run sees. Computed by our code from stored data."""
 
@@ -50,6 +59,7 @@ class Snapshot:
     characters_per_token: float
     tokens_estimated: bool  # True: prompt tokens are characters by ratio, shown with "~"
     facts: tuple[Fact, ...]  # of the main window
+    history: tuple[Slot, ...] = ()  # the 30 days before the window, cut into its length; newest first
 
     @property
     def looks(self) -> tuple[Look, ...]:
