@@ -93,6 +93,7 @@ class Pool:
         self.days = [Day(row, window, measures) for row, (window, measures) in enumerate(days)]
         self._keys = sorted({key for day in self.days for key in day.measures.rows})
         columns = {key: column for column, key in enumerate(self._keys)}
+        self._sampled = {key for day in self.days for key, measure in day.measures.rows.items() if measure.samples}
         self._sums = np.zeros((len(days), len(columns), 3))
         self._largest = np.full((len(days), len(columns)), -np.inf)  # -inf: the day has no such measure
         cells = sorted({(columns[key], bucket) for day in self.days for key, bucket in _buckets(day.measures)})
@@ -126,7 +127,7 @@ class Pool:
                     total_sq=float(sums[column, 2]),
                     largest=float(largest[column]),
                     buckets=buckets.get(column, {}),
-                    samples=_samples(self._keys[column], days),
+                    samples=_samples(self._keys[column], days) if self._keys[column] in self._sampled else (),
                 )
                 for column in map(int, np.flatnonzero(largest > -np.inf))
             }
