@@ -7,6 +7,7 @@ RatchetError
 ├── NotFoundError           an agent, session, item or prompt that does not exist
 ├── DatabaseError
 │   ├── DatabaseUnavailable the server cannot be reached, or went away in mid-call
+│   ├── CallTooLong         the call took longer than the server, or we, allow: ask for less at once
 │   ├── DatabaseConflict    a unique or check constraint refused the write
 │   ├── FunctionMissing     the database does not know the SQL function
 │   └── SchemaTooOld        the schema is behind this code
@@ -47,6 +48,10 @@ class DatabaseError(RatchetError):
 
 class DatabaseUnavailable(DatabaseError):
     """The call may or may not have taken effect; every function may be called again."""
+
+
+class CallTooLong(DatabaseError):
+    """The server undid it, unless it was we who did not wait: then it may or may not have taken effect."""
 
 
 class DatabaseConflict(DatabaseError):

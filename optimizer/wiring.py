@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from optimizer.approve.people import People, people_of
 from optimizer.clock import Clock, SystemClock
@@ -22,6 +23,7 @@ from optimizer.settings import Settings
 from optimizer.stores.agents import AgentStore
 from optimizer.stores.audit import AuditStore, NoticeStore, QuestionStore
 from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.references import ReferenceStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
 from optimizer.stores.traces import TraceStore
@@ -49,23 +51,48 @@ class Ratchet:
     people_of: Callable[[str], People]
 
 
+def database_source(settings: Settings) -> Literal["DATABASE_URL", "SUPABASE_URL", "embedded"]:
+    """Where the database is: the first of these that is set. Raises `SettingsError` for half of Supabase."""
+    environment = settings.environment
+    if environment.database_url is not None:
+        return "DATABASE_URL"
+    if environment.supabase_url is None and environment.supabase_service_role_key is None:
+        return "embedded"
+    if environment.supabase_url is None:
+        raise SettingsError(
+            "SUPABASE_SERVICE_ROLE_KEY is set and SUPABASE_URL is not; set both, or DATABASE_URL instead."
+        )
+    if environment.supabase_service_role_key is None:
+        raise SettingsError(
+            "SUPABASE_URL is set and SUPABASE_SERVICE_ROLE_KEY is not; set both, or DATABASE_URL instead."
+        )
+    return "SUPABASE_URL"
+
+
 @asynccontextmanager
 async def open_database(settings: Settings, *, check_schema: bool = True) -> AsyncGenerator[Database]:
-    """`DATABASE_URL` where it is set, else the embedded server, whose schema is kept current by itself."""
-    # Drivers and servers are imported when they are needed: `ratchet --help` must answer at once.
-    from optimizer.db.postgres import PostgresDatabase
-
+    """What `database_source` says; the schema of the embedded server is kept current by itself."""
+    environment, source = settings.environment, database_source(settings)
     async with AsyncExitStack() as stack:
-        url = settings.environment.database_url
-        if url is not None:
-            database = PostgresDatabase(url.get_secret_value())
-        else:
-            from optimizer.db.embedded import open_embedded
+        # Drivers, clients and servers are imported when they are needed: `ratchet --help` must answer at once.
+        if source == "SUPABASE_URL" and environment.supabase_url and environment.supabase_service_role_key:
+            from optimizer.db.supabase import SupabaseDatabase
 
-            server = await asyncio.to_thread(open_embedded, settings.home)
-            stack.callback(server.close)
-            await asyncio.to_thread(migrate.apply, server.dsn)
-            database = PostgresDatabase(server.dsn, revive=server.ensure)
+            database = SupabaseDatabase(
+                environment.supabase_url, environment.supabase_service_role_key.get_secret_value()
+            )
+        else:
+            from optimizer.db.postgres import PostgresDatabase
+
+            if environment.database_url is not None:
+                database = PostgresDatabase(environment.database_url.get_secret_value())
+            else:
+                from optimizer.db.embedded import open_embedded
+
+                server = await asyncio.to_thread(open_embedded, settings.home)
+                stack.callback(server.close)
+                await asyncio.to_thread(migrate.apply, server.dsn)
+                database = PostgresDatabase(server.dsn, revive=server.ensure)
         await database.open()
         stack.push_async_callback(database.close)
         if check_schema:
@@ -104,7 +131,7 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     traces = TraceStore(database)
     deployments, audit = DeploymentStore(database), AuditStore(database)
     worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    prompts = Prompts(settings, clock, agents, registry_of)
+    prompts = Prompts(settings, clock, agents, registry_of, deployments, ReferenceStore(database), traces)
     measuring = Measuring(sessions, deployments, rollups, traces, clock)
     runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name)
     decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)

@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.plugins.network_guard",
     "tests.plugins.shared_data",
     "tests.plugins.skips_fail_in_ci",
+    "tests.plugins.supabase",
 ]

@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from bot.cards.words import safe
 from optimizer.errors import RatchetError, SettingsError
 from optimizer.settings import AgentSettings, Settings, load_settings
-from optimizer.wiring import Ratchet, open_ratchet
+from optimizer.wiring import Ratchet, database_source, open_ratchet
 
 # What may be configured already, for the parts that come later.
-_READ = ("ratchet_config", "ratchet_home", "database_url")
+_READ = ("ratchet_config", "ratchet_home", "database_url", "supabase_url", "supabase_service_role_key")
+_SUPABASE = ("supabase_url", "supabase_service_role_key")
+_TRANSPORTS = {
+    "DATABASE_URL": "DATABASE_URL",
+    "SUPABASE_URL": "SUPABASE_URL, over the project's API",
+    "embedded": "embedded",
+}
 _AGENT_KEYS_LATER = ("schedule", "budget")
 _LATER = "accepted, but not used by this release"
 _REGISTRY = "local"
@@ -37,7 +43,7 @@ def describe(settings: Settings) -> Iterator[str]:
     for name, value in settings.environment:
         if value and name not in ("ratchet_config", "ratchet_home"):
             shown = "set (hidden)" if hasattr(value, "get_secret_value") else _LOGIN.sub("//***@", str(value))
-            yield f"{name.upper()}: {shown}{'' if name in _READ else f'; {_LATER}'}"
+            yield f"{name.upper()}: {shown}{_used(name, settings)}"
     for slug, agent in settings.file.agents.items():
         yield from _agent(slug, agent)
     if not settings.file.agents:
@@ -48,6 +54,12 @@ def describe(settings: Settings) -> Iterator[str]:
             yield f"people.{person}: language: {_LATER}"
     if settings.file.traces is not None:
         yield f"[traces]: {_LATER}; load traces with `ratchet import`"
+
+
+def _used(name: str, settings: Settings) -> str:
+    if name in _SUPABASE and settings.environment.database_url:
+        return "; not used, DATABASE_URL comes first"
+    return "" if name in _READ else f"; {_LATER}"
 
 
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
@@ -65,7 +77,7 @@ def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
 
 
 async def _look(settings: Settings, verify_audit: bool) -> int:
-    where = "DATABASE_URL" if settings.environment.database_url else "embedded"
+    where = _TRANSPORTS[database_source(settings)]
     try:
         async with open_ratchet(settings) as ratchet:
             agents = await ratchet.agents.list()

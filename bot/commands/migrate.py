@@ -7,8 +7,9 @@ import asyncio
 from pathlib import Path
 
 from optimizer.db import migrate
+from optimizer.errors import SchemaTooOld
 from optimizer.settings import Settings, load_settings
-from optimizer.wiring import open_database
+from optimizer.wiring import database_source, open_database
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,12 +22,26 @@ def run(options: argparse.Namespace) -> int:
         missing = asyncio.run(_missing(settings))
         print(migrate.as_script(missing) if missing else "-- Nothing is missing.\n", end="")
         return 0
+    source = database_source(settings)
+    if source == "SUPABASE_URL":
+        return _say_what_to_paste(asyncio.run(_missing(settings)))
     url = settings.environment.database_url
     applied = migrate.apply(url.get_secret_value()) if url else asyncio.run(_embedded(settings))
     for migration in applied:
         print(f"Applied {migration.path.name}.")
     print("The schema is up to date.")
     return 0
+
+
+def _say_what_to_paste(missing: tuple[migrate.Migration, ...]) -> int:
+    """A project's key calls functions and cannot create them."""
+    if not missing:
+        print("The schema is up to date.")
+        return 0
+    raise SchemaTooOld(
+        f"The key of Supabase cannot change the schema, which is {len(missing)} migration(s) behind; run "
+        "`ratchet migrate --sql`, paste what it prints into the SQL editor of the project, and run it there."
+    )
 
 
 async def _missing(settings: Settings) -> tuple[migrate.Migration, ...]:

@@ -14,6 +14,8 @@ from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
 from optimizer.db.port import Database
 from optimizer.errors import DatabaseError, DatabaseUnavailable, FunctionMissing, SchemaTooOld, UsageError
 
+# PostgREST, where there is one, knows functions only from its schema cache.
+_RELOAD = "notify pgrst, 'reload schema'"
 _LOCK_KEY = 7_305_219_443  # any number of ours: one migrator at a time
 
 
@@ -76,6 +78,7 @@ def apply(dsn: str) -> tuple[Migration, ...]:
                     if _applied(connection, migration.version):
                         continue
                     connection.execute(migration.sql.encode())
+                    connection.execute(_RELOAD)
                     done.append(migration)
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
@@ -129,4 +132,5 @@ def copy_into(folder: Path) -> tuple[Path, ...]:
 
 def as_script(migrations: tuple[Migration, ...]) -> str:
     """One script to paste into an SQL editor."""
-    return "\n".join(f"begin;\n{migration.sql.rstrip()}\ncommit;\n" for migration in migrations)
+    files = [f"begin;\n{migration.sql.rstrip()}\ncommit;\n" for migration in migrations]
+    return "\n".join([*files, f"{_RELOAD};\n"])

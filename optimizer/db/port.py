@@ -13,8 +13,10 @@ class Database(Protocol):
       Python, write with one function that compares the revision.
     - An expected refusal is a returned value, never an exception.
     - Errors are ours: `DatabaseUnavailable` (the call may or may not have taken effect: every
-      function may be called again), `DatabaseConflict` (a constraint refused), `FunctionMissing`
-      (the schema is too old), `DatabaseError` for the rest. The driver's error is the cause.
+      function may be called again), `CallTooLong` (ask for less at once), `DatabaseConflict` (a
+      constraint refused), `FunctionMissing` (the schema is too old), `DatabaseError` for the rest.
+      The driver's error is the cause.
+    - No call takes longer than 8 s: that is what a hosted database allows. Long work goes in chunks.
     - Safe for concurrent callers; more than the transport can serve wait their turn, within bounds.
     """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -15,12 +14,11 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
-from optimizer.errors import DatabaseConflict, DatabaseError, DatabaseUnavailable, FunctionMissing
+from optimizer.db.calls import LOST, given_up, is_gone, refusal, require_names
 from optimizer.records.base import canonical_json
 
 # The driver's remarks are for who sets up logging; what a user needs to know is raised.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OPEN_TIMEOUT_SECONDS = 15
 # A transaction-mode pooler keeps no prepared statements; autocommit makes one call one transaction.
 _CONNECTION: dict[str, Any] = {
@@ -28,11 +26,6 @@ _CONNECTION: dict[str, Any] = {
     "prepare_threshold": None,
     "connect_timeout": CONNECT_TIMEOUT_SECONDS,
 }
-
-
-_IN_EACH_OTHERS_WAY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-# Connection lost; the server stops, crashed, or does not take connections yet.
-_GONE = re.compile(r"08...|57P0.")
 
 
 class PostgresDatabase:
@@ -84,40 +77,13 @@ class PostgresDatabase:
                 cursor = await connection.execute(query, values)
                 row = await cursor.fetchone()
         except TimeoutError as error:
-            raise DatabaseError(
-                f"The call {function!r} took more than {self._call_timeout_seconds:.0f} s and was given up; try again."
-            ) from error
-        except psycopg.errors.UndefinedFunction as error:
-            raise FunctionMissing(
-                f"The database {self._where} does not know the function 'ratchet_{function}'; run `ratchet migrate`."
-            ) from error
-        except psycopg.IntegrityError as error:
-            raise DatabaseConflict(f"The database refused {function!r}: {_first_line(error)}") from error
-        except psycopg.errors.QueryCanceled as error:
-            raise DatabaseError(f"The database ended the call {function!r}: {_first_line(error)}") from error
+            raise given_up(function, self._call_timeout_seconds) from error
         except psycopg.Error as error:
-            if _went_away(error):
+            sqlstate = _sqlstate(error)
+            if is_gone(sqlstate):
                 await self._recover()
-            raise self._told(function, error) from error
+            raise refusal(self._where, function, sqlstate, _first_line(error)) from error
         return row[0] if row else None
-
-    def _told(self, function: str, error: psycopg.Error) -> DatabaseError:
-        if _went_away(error):
-            return DatabaseUnavailable(
-                f"The database {self._where} went away during {function!r}; it may or may not have taken effect, "
-                "so try again."
-            )
-        if isinstance(error, psycopg.errors.DiskFull):
-            return DatabaseError(
-                f"The disk of the database {self._where} is full ({_first_line(error)}), so {function!r} was not done; "
-                "make room there, then try again."
-            )
-        if isinstance(error, _IN_EACH_OTHERS_WAY):
-            return DatabaseError(
-                f"The database ended {function!r} because of others who wrote the same ({_first_line(error)}), so it "
-                "was not done; try again."
-            )
-        return DatabaseError(f"The call {function!r} failed in the database: {_first_line(error)}")
 
     async def _recover(self) -> None:
         """Brings the embedded server back where there is one, and drops the connections that died with it."""
@@ -128,9 +94,7 @@ class PostgresDatabase:
 
 @lru_cache(maxsize=512)
 def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
-    for name in (function, *names):
-        if not _NAME.fullmatch(name):
-            raise DatabaseError(f"{name!r} is not a name of a function or argument.")
+    require_names(function, names)
     pairs = [sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name)) for name in names]
     return sql.SQL("select public.{}({})").format(sql.Identifier(f"ratchet_{function}"), sql.SQL(", ").join(pairs))
 
@@ -140,11 +104,11 @@ def _adapt(value: Any) -> Any:
     return Jsonb(value, dumps=canonical_json) if isinstance(value, dict | list | tuple) else value
 
 
-def _went_away(error: psycopg.Error) -> bool:
-    """Whether there is no server to talk to any more; one that refused (a full disk, a deadlock) is still there."""
+def _sqlstate(error: psycopg.Error) -> str:
+    """The server's, or that of a lost connection where no server is left to say it."""
     if error.sqlstate is not None:
-        return _GONE.fullmatch(error.sqlstate) is not None
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return error.sqlstate
+    return LOST if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) else ""
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -55,12 +55,16 @@ def with_database(dsn: str, name: str) -> str:
 
 
 @contextmanager
-def copy_of(template: str, server_dsn: str) -> Iterator[str]:
+def copy_of(template: str, server_dsn: str, *, owner: str = "postgres") -> Iterator[str]:
     """The address of a copy of a database to which nobody is connected."""
     name = f"test_{uuid4().hex}"
     named = sql.Identifier(name)
     with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {} template {}").format(named, sql.Identifier(template)))
+        connection.execute(
+            sql.SQL("create database {} template {} owner {}").format(
+                named, sql.Identifier(template), sql.Identifier(owner)
+            )
+        )
     try:
         yield with_database(server_dsn, name)
     finally:

@@ -222,7 +222,7 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path, monkeypa
     assert "sekret" not in told
     assert "sekret-" not in f"{settings!r}{settings}{settings.environment!r}"
     assert all(f"{name.upper()}: set (hidden)" in told for name in SECRETS)
-    assert "SUPABASE_URL: https://***@host.example/x; accepted, but not used by this release" in told
+    assert "SUPABASE_URL: https://***@host.example/x; not used, DATABASE_URL comes first" in told
 
 
 def test_doctor_says_which_settings_nothing_reads_yet(tmp_path: Path) -> None:
