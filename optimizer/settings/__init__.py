@@ -9,12 +9,22 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from optimizer.clock import timezone_named
 from optimizer.errors import SettingsError
+from optimizer.settings.environment import Environment
+from optimizer.settings.tables import (
+    AgentConfigSettings,
+    ConfigColumns,
+    MessageColumns,
+    MessagesSettings,
+    Section,
+    TableSettings,
+    TraceColumns,
+    TracesSettings,
+)
 
 Follow = Literal["label", "latest", "pinned"]
 _CRON_FIELDS = 5
@@ -39,28 +49,24 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PromptSettings(_Section):
+class PromptSettings(Section):
     label: str = "prod"
     follow: Follow = "label"
     includes: dict[str, str] = Field(default_factory=dict[str, str])
     required: tuple[str, ...] = ()
 
 
-class ScheduleSettings(_Section):
+class ScheduleSettings(Section):
     cron: Cron = "0 6 * * *"
     timezone: Timezone = "UTC"
 
 
-class BudgetSettings(_Section):
+class BudgetSettings(Section):
     run_usd: float = Field(default=1.0, ge=0)
     month_usd: float = Field(default=20.0, ge=0)
 
 
-class AgentSettings(_Section):
+class AgentSettings(Section):
     environment: str = "prod"
     registry: Literal["local", "promptlayer", "mlflow"] = "local"
     prompts: dict[str, PromptSettings] = Field(default_factory=dict[str, PromptSettings])
@@ -71,7 +77,7 @@ class AgentSettings(_Section):
     expires_hours: float = Field(default=72.0, gt=0, le=_HOURS_MAX)  # how long a session waits for its decision
 
 
-class PersonSettings(_Section):
+class PersonSettings(Section):
     slack: str | None = None
     whatsapp: str | None = None
     console: str | None = None  # the user's name on the machine
@@ -92,49 +98,17 @@ class PersonSettings(_Section):
         )
 
 
-class TracesSettings(_Section):
-    table: str
-    columns: dict[str, str] = Field(default_factory=dict[str, str])
-
-
-class FileSettings(_Section):
+class FileSettings(Section):
     """`ratchet.toml`."""
 
     agents: dict[str, AgentSettings] = Field(default_factory=dict[str, AgentSettings])
     people: dict[str, PersonSettings] = Field(default_factory=dict[str, PersonSettings])
     traces: TracesSettings | None = None
+    messages: MessagesSettings | None = None
+    agent_config: AgentConfigSettings | None = None
 
 
-class Environment(BaseSettings):
-    """Secrets and addresses; the names are those of the environment variables."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
-
-    ratchet_config: Path | None = None  # the ratchet.toml, where it is not in the working folder
-    ratchet_home: Path = Path(".ratchet")
-    database_url: SecretStr | None = None
-    supabase_url: str | None = None
-    supabase_service_role_key: SecretStr | None = None
-    promptlayer_api_key: SecretStr | None = None
-    promptlayer_prompt_prefix: str = ""
-    anthropic_api_key: SecretStr | None = None
-    optimizer_model: str | None = None
-    slack_bot_token: SecretStr | None = None
-    slack_signing_secret: SecretStr | None = None
-    slack_app_token: SecretStr | None = None
-    twilio_account_sid: str | None = None
-    twilio_auth_token: SecretStr | None = None
-    twilio_whatsapp_from: str | None = None
-    twilio_content_sid: str | None = None
-    green_api_instance_id: str | None = None
-    green_api_token: SecretStr | None = None
-    green_api_url: str | None = None
-    whatsapp_allowed_chat_id: str | None = None
-    web_api_key: SecretStr | None = None
-    public_url: str | None = None
-
-
-class Settings(_Section):
+class Settings(Section):
     """Everything that is configured."""
 
     file: FileSettings = FileSettings()
@@ -144,6 +118,17 @@ class Settings(_Section):
     @property
     def home(self) -> Path:
         return self.environment.ratchet_home
+
+    @property
+    def tables(self) -> tuple[TableSettings, ...]:
+        """The owner's own tables that are to be read."""
+        return tuple(table for table in (self.file.traces, self.file.messages, self.file.agent_config) if table)
+
+    def agent_of(self, table: TableSettings) -> str | None:
+        """Whose rows a table without a column for it holds: as it says, as [traces] says, else the only agent."""
+        traces = self.file.traces.agent if self.file.traces else None
+        only = next(iter(self.file.agents)) if len(self.file.agents) == 1 else None
+        return table.agent or traces or only
 
     def agent(self, slug: str) -> AgentSettings:
         """The agent's section, or the defaults: an agent needs no section to be looked at."""
@@ -272,7 +257,7 @@ def _nearest(word: str, known: Mapping[str, Any]) -> str:
 
 def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
     """The keys that may stand at a place of the file."""
-    sections: dict[str, dict[str, type[_Section]]] = {
+    sections: dict[str, dict[str, type[Section]]] = {
         "agents": {
             "": AgentSettings,
             "prompts": PromptSettings,
@@ -280,11 +265,13 @@ def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
             "budget": BudgetSettings,
         },
         "people": {"": PersonSettings},
-        "traces": {"": TracesSettings},
+        "traces": {"": TracesSettings, "columns": TraceColumns},
+        "messages": {"": MessagesSettings, "columns": MessageColumns},
+        "agent_config": {"": AgentConfigSettings, "columns": ConfigColumns},
     }
     if not place:
         return FileSettings.model_fields
     inside = sections.get(str(place[0]), {})
-    depth = place[2:] if place[0] != "traces" else place[1:]
+    depth = place[2:] if place[0] in ("agents", "people") else place[1:]
     section = inside.get(str(depth[0]) if depth else "", None)
     return section.model_fields if section else {}
