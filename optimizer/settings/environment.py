@@ -1,0 +1,37 @@
+"""Secrets and addresses: the environment, and `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(BaseSettings):
+    """Secrets and addresses; the names are those of the environment variables."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    ratchet_config: Path | None = None  # the ratchet.toml, where it is not in the working folder
+    ratchet_home: Path = Path(".ratchet")
+    database_url: SecretStr | None = None
+    supabase_url: str | None = None
+    supabase_service_role_key: SecretStr | None = None
+    promptlayer_api_key: SecretStr | None = None
+    promptlayer_prompt_prefix: str = ""
+    anthropic_api_key: SecretStr | None = None
+    optimizer_model: str | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_whatsapp_from: str | None = None
+    twilio_content_sid: str | None = None
+    green_api_instance_id: str | None = None
+    green_api_token: SecretStr | None = None
+    green_api_url: str | None = None
+    whatsapp_allowed_chat_id: str | None = None
+    web_api_key: SecretStr | None = None
+    public_url: str | None = None
