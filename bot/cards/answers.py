@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Line, Note
-from bot.cards.session import session_choices
+from bot.cards.session import UNTOLD_MAX, session_choices
 from bot.cards.words import Reader, are, numbers, safe, sentence, subject
 from optimizer.approve.door import Decided
 from optimizer.records.findings import ItemType
@@ -55,6 +55,7 @@ def _moved(result: Decided, reached: dict[UUID, ItemState]) -> Iterator[Block]:
         planned = plan.deployments if plan else ()
         prompts = ", ".join(f"{safe(one.prompt)} (now v{one.base_version})" for one in planned)
         yield Line(f"Approved: {numbers(approved)}. Publishing a new version of {prompts}.", "good")
+        yield from (Note(sentence(one)) for one in (plan.untold if plan else ())[:UNTOLD_MAX])
     reasons = {left.item: left.reason for left in (plan.left_out if plan else ())}
     for item in session.items:
         if reached.get(item.id) is ItemState.failed:

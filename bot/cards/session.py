@@ -19,6 +19,7 @@ from optimizer.text.numbers import count, usd
 TITLE_CHARACTERS_MAX = 120
 WATCHING_MAX = 4
 ALARMS_MAX = 5
+UNTOLD_MAX = 3
 
 _GOALS = {
     Goal.accuracy: ("Accuracy", "issue"),
@@ -50,6 +51,7 @@ def session_card(session: Session, reader: Reader, deployments: Sequence[Deploym
     over = _over(session)
     summary = over[0] if over else _summary(session.items)
     blocks += [Gap(), Line(summary)] if summary else []
+    blocks += untold_notes(session.header.untold) if to_deploy(session.items) and not over else []
     return Card(
         header=_header(session.agent, session.environment, session.until, reader),
         blocks=tuple(blocks),
@@ -94,6 +96,11 @@ def session_choices(items: Sequence[Item], states: Mapping[UUID, ItemState] | No
     if len(deployable) == 1:
         return (f"deploy {first.n}", f"show {first.n}", "skip")
     return ("deploy all", f"remove {first.n}, deploy", f"show {first.n}", "skip")
+
+
+def untold_notes(untold: Sequence[str]) -> list[Block]:
+    """Whose effect could not be told apart, before anything is deployed."""
+    return [Note(f"Before you deploy: {sentence(one)}") for one in untold[:UNTOLD_MAX]]
 
 
 def to_do(items: Sequence[Item]) -> list[int]:

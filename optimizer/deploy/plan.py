@@ -11,6 +11,10 @@ from optimizer.records.base import sha256_of
 from optimizer.records.deployment import LeftOut, Plan, PlannedDeployment, PromptRef, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.session import Item
+from optimizer.records.traced import Traced
+from optimizer.text.numbers import count
+
+TOLD_SHARE_MIN = 0.9  # of the recent sessions: as many name a known version where all is well
 
 
 def make_plan(
@@ -19,10 +23,11 @@ def make_plan(
     refs: Mapping[str, PromptRef],
     *,
     already_live: frozenset[UUID] = frozenset(),
+    traced: Mapping[str, Traced] | None = None,
 ) -> Plan:
     """Composes the items' edits on the current texts.
 
-    `items` are those that a person wants live, in the order of their numbers; an earlier one wins where two
+    `traced`: what recent traces say about the prompts. `items` are those that a person wants live, in the order of their numbers; an earlier one wins where two
     overlap. What cannot go live is left out with its reason, and so is what requires it.
     """
     wanted = sorted(items, key=lambda item: item.n)
@@ -34,7 +39,31 @@ def make_plan(
             break
         left.update(refused)
     ordered = sorted(left.values(), key=lambda one: one.n)
-    return Plan(deployments=_deployments(kept, current, refs), left_out=tuple(ordered))
+    deployments = _deployments(kept, current, refs)
+    touched = [traced[one.prompt] for one in deployments if traced and one.prompt in traced]
+    return Plan(deployments=deployments, left_out=tuple(ordered), untold=untold(wanted[0].agent, touched) if wanted else ())
+
+
+def untold(agent: str, traced: Sequence[Traced]) -> tuple[str, ...]:
+    """A sentence for each prompt whose deployment could not be told apart in such traces, or in part of them only."""
+    return tuple(sentence for one in traced if (sentence := _untold(agent, one)) is not None)
+
+
+def _untold(agent: str, traced: Traced) -> str | None:
+    if not traced.sessions or traced.known >= TOLD_SHARE_MIN * traced.sessions:
+        return None
+    share = f"{traced.known:,} of {count(traced.sessions, 'session')} in {traced.days} days"
+    if traced.known:
+        return (
+            f"only part of {agent}'s traces name a known version of {traced.prompt} ({share}): "
+            "a comparison leaves the others out"
+        )
+    what = (
+        f"name no version of {traced.prompt} that the registry knows"
+        if traced.named
+        else f"do not say which version of {traced.prompt} they run under"
+    )
+    return f"{agent}'s traces {what} ({share}): the effect cannot be told apart, only compared by time"
 
 
 def _edits(items: Sequence[Item], prompt: str) -> list[Edit]:

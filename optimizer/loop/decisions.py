@@ -66,7 +66,10 @@ class Decisions:
         items = [item for item in session.items if item.id in wanted]
         current = await self.prompts.current(session.agent, refs)
         live = frozenset(item.id for item in session.items if item.state is ItemState.deployed)
-        return make_plan(items, current, refs, already_live=live)
+        resolver = await self.prompts.resolver(session.agent, refs, current)
+        touched = {prompt for item in items for prompt in item.prompts}
+        traced = await self.prompts.traced(session.agent, refs, resolver, touched)
+        return make_plan(items, current, refs, already_live=live, traced=traced)
 
     async def rebase(self, session: Session, items: Sequence[Item]) -> Rebased:
         """Tries the edits of items whose prompt changed on the text that is there now.

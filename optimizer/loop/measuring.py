@@ -9,13 +9,19 @@ from typing import NamedTuple
 from uuid import UUID
 
 from optimizer.clock import Clock, iso
-from optimizer.measure.compare import compare, newest_of_each_prompt, version_that_ran
+from optimizer.measure.compare import (
+    compare,
+    compare_by_time,
+    newest_of_each_prompt,
+    span_of_its_own,
+    told_apart,
+    version_that_ran,
+)
 from optimizer.observe.resolve import Resolver
 from optimizer.records.deployment import Deployment
-from optimizer.records.facts import Measures
 from optimizer.records.snapshot import MONTH
 from optimizer.records.states import DeploymentState
-from optimizer.records.verdict import Outcome, Verdict
+from optimizer.records.verdict import Outcome, Told, Verdict
 from optimizer.records.window import Window
 from optimizer.stores.audit import audit_body
 from optimizer.stores.deployments import DeploymentStore
@@ -45,31 +51,56 @@ class Measuring:
     async def verdicts(self, agent: str, window: Window, resolver: Resolver) -> tuple[Measured, ...]:
         """What the newest deployment of each prompt did up to the window's end, newest first."""
 
-        async def measures(since: datetime, until: datetime) -> Measures:
-            return resolver.relabel(await self.rollups.read(agent, Window(since=since, until=until)))
-
         measured: list[Measured] = []
         deployments = await self.deployments.newest(agent)
         for deployment in newest_of_each_prompt(deployments):
             live_at = deployment.live_at
             if live_at is not None and live_at < window.until:
-                before = await measures(live_at - MONTH, live_at)
-                after = await measures(live_at, window.until)
-                ran_before = version_that_ran(deployment, deployments, before)
-                verdict = compare(deployment, before, after, ran_before)
+                verdict = await self._verdict(deployment, deployments, live_at, window.until, resolver)
                 seen_at = await self._seen_at(deployment, verdict, Window(since=live_at, until=window.until), resolver)
                 measured.append(Measured(deployment, verdict, seen_at))
         return tuple(measured)
+
+    async def _verdict(
+        self,
+        deployment: Deployment,
+        deployments: Sequence[Deployment],
+        live_at: datetime,
+        until: datetime,
+        resolver: Resolver,
+    ) -> Verdict:
+        agent = deployment.agent
+        after = await self._told(agent, Window(since=live_at, until=until), resolver)
+        if told_apart(deployment, after):
+            before = await self._told(agent, Window(since=live_at - MONTH, until=live_at), resolver)
+            return compare(deployment, before, after, version_that_ran(deployment, deployments, before.measures))
+        since, until = span_of_its_own(deployment, deployments, live_at - MONTH, until)
+        return compare_by_time(
+            deployment,
+            await self.rollups.read(agent, Window(since=since, until=live_at)),
+            await self.rollups.read(agent, Window(since=live_at, until=until)),
+        )
+
+    async def _told(self, agent: str, window: Window, resolver: Resolver) -> Told:
+        """The measures by the versions that ran, read span by span where a reference changed its meaning."""
+        return Told.merged(
+            [resolver.told(await self.rollups.read(agent, span), span) for span in resolver.spans(window)]
+        )
 
     async def _seen_at(
         self, deployment: Deployment, verdict: Verdict, since_live: Window, resolver: Resolver
     ) -> datetime | None:
         """When the first trace under the new version began, for a deployment that was not seen before."""
-        if deployment.state is not DeploymentState.live or not verdict.sessions_after:
+        if deployment.state is not DeploymentState.live or not verdict.seen:
             return None
-        ran = await self.traces.first_under(deployment.agent, since_live)
-        version = (deployment.prompt, deployment.new_version)
-        return min((at for reference, at in ran.items() if resolver.resolve(*reference) == version), default=None)
+        version = f"{deployment.prompt}@{deployment.new_version}"
+        first = [
+            at
+            for span in resolver.spans(since_live)
+            for (prompt, reference), at in (await self.traces.first_under(deployment.agent, span)).items()
+            if version in resolver.means(prompt, reference, span)
+        ]
+        return min(first, default=None)
 
     async def write_down(self, measured: Sequence[Measured], severities: Mapping[str, float]) -> None:
         """Closes deployments that were seen in traffic, and keeps verdicts that changed.
@@ -78,8 +109,8 @@ class Measuring:
         nothing: if it comes back, it is told at once.
         """
         for deployment, verdict, seen_at in measured:
-            is_new = deployment.verdict is None or deployment.verdict.outcome is not verdict.outcome
-            first_seen = deployment.state is DeploymentState.live
+            is_new = deployment.verdict is None or verdict.says_other_than(deployment.verdict)
+            first_seen = deployment.state is DeploymentState.live and verdict.seen
             if not verdict.sessions_after or not (first_seen or is_new):
                 continue
             at = self.clock.now()
@@ -88,7 +119,7 @@ class Measuring:
             keys = await self._keys(deployment) if told else {}
             await self.deployments.observe(
                 deployment.id,
-                seen_at=seen_at or at,
+                seen_at=(seen_at or at) if verdict.seen else None,
                 verdict=body,
                 severities=[{"id": str(id_), "severity": severities.get(key, 0.0)} for id_, key in keys.items()],
                 notices=[{"kind": "verdict", "session_id": None, "actor": None, "body": body}] if told else [],

@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from optimizer.clock import Clock, iso
+from optimizer.deploy.plan import untold
 from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.measuring import Measured, Measuring
 from optimizer.loop.prompts import Prompts
-from optimizer.observe.snapshot import take_snapshot
+from optimizer.observe.snapshot import fold_all, take_snapshot
 from optimizer.propose.items import Proposal, propose
 from optimizer.propose.suppress import rule_starts
 from optimizer.records.report import RunReport, RunStatus
@@ -84,6 +85,7 @@ class Runs:
             name: PromptText(name, held.version, held.text, held.sha256, refs[name].includes)
             for name, held in current.items()
         }
+        await fold_all(self.rollups, declared.agent)  # the resolver looks at folded hours
         resolver = await self.prompts.resolver(declared.agent, refs, current)
         snapshot = await take_snapshot(
             self.prompts.agents,
@@ -99,8 +101,18 @@ class Runs:
         diagnosis = diagnose(snapshot, rule_starts(answered))
         pinned = frozenset(name for name, ref in refs.items() if ref.follow == "pinned")
         proposal = propose(diagnosis.findings, snapshot.facts, texts, pinned, answered, uuid4, self.clock.now())
+        touched = {edit["prompt"] for item in proposal.items for edit in item["edits"]}
+        traced = await self.prompts.traced(declared.agent, refs, resolver, touched)
         newest = await self.traces.newest(declared.agent)
-        return _Found(snapshot, diagnosis, proposal, measured, exact, _alarms(snapshot, newest, exact=exact))
+        return _Found(
+            snapshot,
+            diagnosis,
+            proposal,
+            measured,
+            exact,
+            _alarms(snapshot, newest, exact=exact),
+            untold(declared.agent, list(traced.values())),
+        )
 
     async def _save(self, run_id: UUID, found: _Found, started: float) -> RunReport:
         at = self.clock.now()
@@ -173,6 +185,7 @@ class _Found:
     measured: tuple[Measured, ...]
     exact: bool
     alarms: tuple[str, ...]
+    untold: tuple[str, ...]
 
     @property
     def header(self) -> Header:
@@ -185,6 +198,7 @@ class _Found:
             verdicts=tuple(one.verdict for one in self.measured[:_VERDICTS_SHOWN_MAX]),
             exact=self.exact,
             alarms=self.alarms,
+            untold=self.untold,
         )
 
     def report(self, status: RunStatus, seconds: float) -> RunReport:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from optimizer.records.deployment import Deployment
 from optimizer.records.facts import NOTHING, Measure, Measures
-from optimizer.records.verdict import Comparison, Outcome, Verdict
+from optimizer.records.verdict import Comparison, Outcome, Told, ToldBy, Verdict
 from optimizer.stats.sequential import Interval, Sample, difference_sequence, relative_difference
 
 SESSIONS_MIN = 50  # on each side: below this the intervals are not to be trusted
 PLANNED_SESSIONS = 1000  # where the intervals are tightest, both sides together
 ALPHA = 0.05 / 3  # three metrics share 5 %
+
+Sides = Callable[[str], tuple[Measure, Measure]]  # a measure before and after
 
 _BETTER_IS_LOWER = {"cost_usd": True, "success": False, "errors": True}
 
@@ -42,19 +45,68 @@ def version_that_ran(deployment: Deployment, deployments: Sequence[Deployment], 
     return version
 
 
-def compare(deployment: Deployment, before: Measures, after: Measures, base_version: int | None = None) -> Verdict:
-    """`before` and `after` hold the measures split by `prompt_version`, labelled `name@version`.
+def span_of_its_own(
+    deployment: Deployment, deployments: Sequence[Deployment], since: datetime, until: datetime
+) -> tuple[datetime, datetime]:
+    """The part of [since, until) in which nothing but this deployment's batch changed what the agent runs."""
+    assert deployment.live_at is not None
+    changes = [
+        at
+        for one in deployments
+        if one.batch_id != deployment.batch_id and one.live_at is not None
+        for at in (one.live_at, one.ended_at)
+        if at is not None
+    ]
+    before = [at for at in changes if at < deployment.live_at]
+    after = [at for at in changes if at > deployment.live_at]
+    return max([since, *before]), min([until, *after])
 
-    `base_version` is the version to compare with, where it is not the deployment's own base.
+
+def told_apart(deployment: Deployment, after: Told) -> bool:
+    """Whether some session after it names a version of the prompt that is known; else only time tells."""
+    return _known(deployment.prompt, after) > 0 or not after.measures.get("sessions").n
+
+
+def compare(deployment: Deployment, before: Told, after: Told, base_version: int | None = None) -> Verdict:
+    """The sessions under the old version before, and those under the new one after.
+
+    `base_version` is the version to compare with, where it is not the deployment's own base. Sessions that name no
+    known version of the prompt are on neither side; they are counted.
     """
-    assert deployment.new_version is not None  # live: the state machine says so
     compared = deployment.base_version if base_version is None else base_version
-    old = f"{deployment.prompt}@{compared}"
-    new = f"{deployment.prompt}@{deployment.new_version}"
+    old, new = (f"{deployment.prompt}@{version}" for version in (compared, deployment.new_version))
+    told_by = before.by.get(old, ToldBy.number).or_less_sure(after.by.get(new, ToldBy.number))
 
     def sides(name: str) -> tuple[Measure, Measure]:
-        return before.get(name, prompt_version=old), after.get(name, prompt_version=new)
+        return before.measures.get(name, prompt_version=old), after.measures.get(name, prompt_version=new)
 
+    spans = [(told, told.measures.get("sessions").n) for told in (before, after)]
+    return _verdict(deployment, compared, sides, told_by).model_copy(
+        update={
+            "sessions_in_all": sum(n for _, n in spans),
+            "sessions_unknown": sum(max(0, n - _known(deployment.prompt, told)) for told, n in spans),
+        }
+    )
+
+
+def compare_by_time(deployment: Deployment, before: Measures, after: Measures) -> Verdict:
+    """All sessions before and all after it, where traces name no version that is known: whatever else changed
+    at that time is in the difference."""
+    verdict = _verdict(
+        deployment, deployment.base_version, lambda name: (before.get(name), after.get(name)), ToldBy.time
+    )
+    in_all = verdict.sessions_before + verdict.sessions_after
+    return verdict.model_copy(update={"sessions_in_all": in_all, "sessions_unknown": in_all})
+
+
+def _known(prompt: str, told: Told) -> int:
+    """How many sessions name a known version of the prompt; one that names two counts twice."""
+    versions = (version for version in told.by if version.rpartition("@")[0] == prompt)
+    return sum(told.measures.get("sessions", prompt_version=version).n for version in versions)
+
+
+def _verdict(deployment: Deployment, compared: int, sides: Sides, told_by: ToldBy) -> Verdict:
+    assert deployment.new_version is not None  # live: the state machine says so
     sessions = sides("sessions")
     errors = tuple(_share(measure.n, whole.n) for measure, whole in zip(sides("tool.errors"), sessions, strict=True))
     comparisons = (
@@ -71,6 +123,7 @@ def compare(deployment: Deployment, before: Measures, after: Measures, base_vers
         sessions_after=sessions[1].n,
         comparisons=tuple(one for one in comparisons if one.before is not None or one.after is not None),
         outcome=_outcome([one.outcome for one in comparisons]),
+        told_by=told_by,
     )
 
 
@@ -91,8 +144,8 @@ def _comparison(metric: str, before: Measure, after: Measure, *, relative: bool 
     return Comparison(
         metric=metric,
         outcome=outcome,
-        before=_known(before.mean),
-        after=_known(after.mean),
+        before=_mean(before),
+        after=_mean(after),
         n_before=before.n,
         n_after=after.n,
         change=interval.estimate if interval is not None and known else None,
@@ -115,5 +168,5 @@ def _outcome(outcomes: list[Outcome]) -> Outcome:
     return Outcome.not_enough_data
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _mean(measure: Measure) -> float | None:
+    return None if math.isnan(measure.mean) else measure.mean

@@ -38,6 +38,16 @@ class PromptVersion(Record):
     sha256: str
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
     label_moves: int | None = None
+    created_at: datetime | None = None  # None where the registry does not say
+
+
+class LabelMove(Record):
+    """A label of one prompt was put on a version."""
+
+    prompt: str
+    label: str
+    version: int
+    moved_at: datetime
 
 
 class PlannedDeployment(Record):
@@ -67,6 +77,7 @@ class Plan(Record):
 
     deployments: tuple[PlannedDeployment, ...]  # in their order: the prompt that gains text first
     left_out: tuple[LeftOut, ...]
+    untold: tuple[str, ...] = ()  # sentences: whose effect could not be told apart in the traces of today
 
     @property
     def items(self) -> frozenset[UUID]:

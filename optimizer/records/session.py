@@ -54,6 +54,7 @@ class Header(Record):
     cost_usd_mean: float | None
     verdicts: tuple[Verdict, ...] = ()
     alarms: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()  # sentences: prompts of its items whose deployment could not be told apart
 
 
 class Dropped(Record):

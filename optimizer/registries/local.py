@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from optimizer.clock import Clock
 from optimizer.db.port import Database
 from optimizer.errors import PromptNotFound, RegistryConflict
 from optimizer.records.base import sha256_of
-from optimizer.records.deployment import PromptVersion
+from optimizer.records.deployment import LabelMove, PromptVersion
 
 
 class LocalRegistry:
@@ -82,6 +83,10 @@ class LocalRegistry:
         rows = await self._database.call("prompts_history", agent=self._agent, prompt=prompt, limit=1000)
         return tuple(_version(row) for row in rows)
 
+    async def moves(self) -> tuple[LabelMove, ...]:
+        rows = await self._database.call("prompts_moves", agent=self._agent, limit=1000)
+        return tuple(LabelMove.model_validate(row) for row in rows)
+
 
 def _no_version(prompt: str, version: int) -> str:
     return f"The local registry has no version {version} of {prompt!r}; name one that it has."
@@ -95,4 +100,5 @@ def _version(row: Mapping[str, Any]) -> PromptVersion:
         sha256=row["sha256"],
         metadata=row["metadata"],
         label_moves=row.get("label_moves"),
+        created_at=datetime.fromisoformat(row["created_at"]).astimezone(UTC),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from optimizer.records.deployment import PromptVersion
+from optimizer.records.deployment import LabelMove, PromptVersion
 
 
 class Registry(Protocol):
@@ -42,4 +42,8 @@ class Registry(Protocol):
 
     async def history(self, prompt: str | None = None) -> tuple[PromptVersion, ...]:
         """Newest first, without texts; of all prompts when none is named."""
+        ...
+
+    async def moves(self) -> tuple[LabelMove, ...]:
+        """Where labels were put, newest first, as far as the registry knows; of all prompts."""
         ...
