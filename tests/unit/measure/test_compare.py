@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from optimizer.measure.compare import compare, newest_of_each_prompt, version_that_ran
+from optimizer.measure.compare import (
+    compare,
+    compare_by_time,
+    newest_of_each_prompt,
+    span_of_its_own,
+    told_apart,
+    version_that_ran,
+)
 from optimizer.records.deployment import Deployment
 from optimizer.records.facts import Measure, Measures, labels_of
 from optimizer.records.states import DeploymentState
-from optimizer.records.verdict import Comparison, Outcome, Verdict
+from optimizer.records.verdict import Comparison, Outcome, Told, ToldBy, Verdict
 from tests.builders import NOON
 
 OLD, NEW = labels_of(prompt_version="system@3"), labels_of(prompt_version="system@4")
@@ -73,8 +81,13 @@ class Day:
         )
 
 
+def told(measures: Measures, by: ToldBy = ToldBy.number) -> Told:
+    """Every version in these measures is a known one."""
+    return Told(measures, dict.fromkeys(measures.by("sessions", "prompt_version"), by))
+
+
 def verdict(before: Day, after: Day) -> Verdict:
-    return compare(DEPLOYMENT, before.measures(OLD), after.measures(NEW))
+    return compare(DEPLOYMENT, told(before.measures(OLD)), told(after.measures(NEW)))
 
 
 def metric(of: Verdict, name: str) -> Comparison:
@@ -125,14 +138,14 @@ def test_too_few_sessions_say_nothing(n_before: int, n_after: int) -> None:
 
 def test_sessions_of_other_versions_do_not_count() -> None:
     other = labels_of(prompt_version="playbooks@4")
-    found = compare(DEPLOYMENT, Day(1, 600).measures(OLD), Day(2, 600, cost=9.0).measures(other))
+    found = compare(DEPLOYMENT, told(Day(1, 600).measures(OLD)), told(Day(2, 600, cost=9.0).measures(other)))
     assert found.sessions_after == 0
     assert found.outcome is Outcome.not_enough_data
 
 
 def test_a_metric_that_no_session_carries_is_left_out() -> None:
     bare = Measures({("sessions", OLD): Measure(n=600), ("sessions", NEW): Measure(n=600)})
-    found = compare(DEPLOYMENT, bare, bare)
+    found = compare(DEPLOYMENT, told(bare), told(bare))
     assert [one.metric for one in found.comparisons] == ["errors"]
     assert found.outcome is Outcome.no_difference  # not one error on either side
 
@@ -178,7 +191,7 @@ def test_two_deployments_before_any_traffic_are_compared_with_what_ran_before_bo
     assert version_that_ran(second, both, sessions(v3=300)) == 3
     assert version_that_ran(second, both, sessions(v3=300, v4=12)) == 4
     assert version_that_ran(DEPLOYMENT, both, sessions(v3=300)) == 3
-    verdict = compare(second, sessions(v3=300), sessions(v5=40), 3)
+    verdict = compare(second, told(sessions(v3=300)), told(sessions(v5=40)), 3)
     assert (verdict.base_version, verdict.sessions_before, verdict.sessions_after) == (3, 300, 40)
 
 
@@ -189,3 +202,63 @@ def test_a_deployment_that_was_taken_back_is_not_what_runs_now():
 
 def test_versions_that_never_ran_end_the_search():
     assert version_that_ran(DEPLOYMENT, (DEPLOYMENT,), sessions()) == 3
+
+
+def in_all(n: int, measures: Measures) -> Measures:
+    """The measures of a span that held so many sessions."""
+    return Measures({**measures.rows, ("sessions", ()): Measure(n=n, total=float(n))})
+
+
+def test_sessions_that_name_no_known_version_are_counted_and_left_out():
+    before = Told(in_all(400, sessions(v3=300, v2=60)), {"system@3": ToldBy.number, "system@2": ToldBy.hash})
+    strays = {("sessions", labels_of(prompt_version="playbooks@4")): Measure(n=100, total=100.0)}
+    after = Told(
+        in_all(100, Measures({**sessions(v4=70, v77=20).rows, **strays})),
+        {"system@4": ToldBy.hash, "playbooks@4": ToldBy.number},
+    )
+    found = compare(DEPLOYMENT, before, after)
+    assert (found.sessions_before, found.sessions_after) == (300, 70)
+    assert (found.sessions_unknown, found.sessions_in_all) == (40 + 30, 500)
+    assert found.told_by is ToldBy.hash
+    assert found.seen
+
+
+def test_the_less_sure_side_says_how_the_versions_were_told():
+    old, new = told(sessions(v3=60), ToldBy.first_seen), told(sessions(v4=60), ToldBy.label)
+    assert compare(DEPLOYMENT, old, new).told_by is ToldBy.first_seen
+    assert compare(DEPLOYMENT, told(sessions()), new).told_by is ToldBy.label
+
+
+def test_only_time_tells_where_no_session_names_a_known_version():
+    assert told_apart(DEPLOYMENT, told(sessions(v3=5)))  # still on the old one: nothing to guess
+    assert told_apart(DEPLOYMENT, Told(Measures({})))  # no traffic at all
+    assert not told_apart(DEPLOYMENT, Told(in_all(40, sessions(v77=40))))
+    other = Told(in_all(40, sessions()), {"playbooks@2": ToldBy.number})
+    assert not told_apart(DEPLOYMENT, other)
+
+
+def test_by_time_all_sessions_before_are_compared_with_all_after():
+    found = compare_by_time(DEPLOYMENT, Day(1, 600).measures(()), Day(2, 600, success=0.5).measures(()))
+    assert (found.told_by, found.outcome) == (ToldBy.time, Outcome.worse)
+    assert (found.sessions_before, found.sessions_after) == (600, 600)
+    assert (found.sessions_unknown, found.sessions_in_all) == (1200, 1200)
+    assert not found.seen
+    by_name = verdict(Day(1, 600), Day(2, 600, success=0.5))
+    assert by_name.says_other_than(found)
+    assert not by_name.says_other_than(by_name)
+
+
+def test_by_time_nothing_else_that_was_deployed_lies_in_the_span():
+    def other(**changes: object) -> Deployment:
+        return DEPLOYMENT.model_copy(update={"id": uuid4(), "batch_id": uuid4(), "prompt": "playbooks", **changes})
+
+    day = timedelta(days=1)
+    since, until = NOON - 30 * day, NOON + 9 * day
+    assert span_of_its_own(DEPLOYMENT, [DEPLOYMENT], since, until) == (since, until)
+    earlier, later = other(live_at=NOON - 4 * day), other(live_at=NOON + 3 * day)
+    assert span_of_its_own(DEPLOYMENT, [later, DEPLOYMENT, earlier], since, until) == (NOON - 4 * day, NOON + 3 * day)
+    back = other(live_at=NOON - 4 * day, ended_at=NOON - day, state=DeploymentState.rolled_back)
+    assert span_of_its_own(DEPLOYMENT, [back], since, until) == (NOON - day, until)
+    beside = other(batch_id=DEPLOYMENT.batch_id, live_at=NOON + day)
+    halted = other(live_at=None, ended_at=NOON - day, state=DeploymentState.halted)
+    assert span_of_its_own(DEPLOYMENT, [beside, halted], since, until) == (since, until)
