@@ -8,7 +8,9 @@ pytest_plugins = [
     "tests.plugins.database",
     "tests.plugins.hypothesis_profiles",
     "tests.plugins.network_guard",
+    "tests.plugins.pgbouncer",
     "tests.plugins.shared_data",
     "tests.plugins.skips_fail_in_ci",
     "tests.plugins.supabase",
+    "tests.plugins.transports",
 ]

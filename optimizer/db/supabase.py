@@ -11,9 +11,9 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 import httpx
-from httpx import URL
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from optimizer.db.address import CONNECT_TIMEOUT_SECONDS
@@ -29,6 +29,7 @@ CALL_TIMEOUT_SECONDS = 20
 _WAIT_SECONDS = 30
 _REASON_CHARACTERS_MAX = 300
 _FORM = "https://<project>.supabase.co"
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?(/[\w./-]*)?")
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 # No connection to the database, no answer from it in time, or no schema cache yet.
 _API_WITHOUT_DATABASE = ("PGRST000", "PGRST001", "PGRST002", "PGRST003")
@@ -58,13 +59,10 @@ class Project(NamedTuple):
     def of(cls, url: str, key: str) -> Project:
         """Raises `SettingsError` for what is no address, or no secret key. A key is never repeated."""
         address = re.sub(r"(/rest/v1)?/*$", "", url.strip())
-        try:
-            parts = URL(address)
-        except httpx.InvalidURL:
-            parts = URL()
-        if parts.scheme not in ("https", "http") or not parts.host or parts.userinfo or parts.query:
+        host = _host(address)
+        if not host:
             raise SettingsError(f"SUPABASE_URL is not the address of a Supabase project; write it as {_FORM}.")
-        if parts.host in ("supabase.com", "app.supabase.com"):
+        if host in ("supabase.com", "app.supabase.com"):
             raise SettingsError(f"SUPABASE_URL is the dashboard's address; the project's own is {_FORM}.")
         secret = key.strip()
         if not re.fullmatch(r"[\x21-\x7e]+", secret):
@@ -90,7 +88,7 @@ class SupabaseDatabase:
         call_timeout_seconds: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
         self._project = Project.of(url, key)
-        self._where = f"at {URL(self._project.url).host}"
+        self._where = f"at {_host(self._project.url)}"
         self._call_timeout_seconds = call_timeout_seconds
         self._places = asyncio.Semaphore(connections_max)
         self._waiting, self._waiting_max = 0, waiting_max
@@ -190,6 +188,17 @@ class SupabaseDatabase:
             f"The server {self._where} did not answer {function!r} as Supabase does ({status} {reason}); check "
             "SUPABASE_URL."
         )
+
+
+def _host(address: str) -> str | None:
+    """None where it is no address of a server of the web."""
+    if not _ADDRESS.fullmatch(address):
+        return None
+    try:
+        parts = urlsplit(address)
+        return parts.hostname if parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _object(content: bytes) -> dict[str, Any]:

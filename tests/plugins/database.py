@@ -1,10 +1,14 @@
-"""A real PostgreSQL for tests: one embedded server for the whole run, a fresh migrated database for each test."""
+"""A real PostgreSQL for tests: one server for the whole run, a fresh migrated database for each test.
+
+The embedded one, and PostgreSQL 15, the oldest that is supported, beside it where a test asks for it.
+"""
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -16,16 +20,34 @@ from optimizer.db import migrate
 from optimizer.db.embedded import open_embedded
 from optimizer.db.postgres import PostgresDatabase
 from scripts.migration import changed
+from tests.plugins.real_parts import postgresql_15
 
 TEMPLATE = "ratchet_template"
 
 
 @pytest.fixture(scope="session")
-def server_dsn(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
-    """The server that all workers of a run share; its template database is migrated once."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all workers of a run share."""
     base = tmp_path_factory.getbasetemp()
-    home = (base if worker_id == "master" else base.parent) / "ratchet-home"
-    with open_embedded(home) as server:
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def server_dsn(shared_folder: Path) -> Iterator[str]:
+    """The server that all workers of a run share; its template database is migrated once."""
+    with _server(shared_folder / "ratchet-home", None) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def postgres_15_server_dsn(shared_folder: Path) -> Iterator[str]:
+    with _server(shared_folder / "postgres-15-home", postgresql_15()) as dsn:
+        yield dsn
+
+
+@contextmanager
+def _server(home: Path, programs: Path | None) -> Iterator[str]:
+    with open_embedded(home, programs=programs) as server:
         with (home / "template.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _make_template(server.dsn)
@@ -76,6 +98,12 @@ def copy_of(template: str, server_dsn: str, *, owner: str = "postgres") -> Itera
 def dsn(server_dsn: str) -> Iterator[str]:
     """The address of a fresh, migrated database."""
     with copy_of(TEMPLATE, server_dsn) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def postgres_15_dsn(postgres_15_server_dsn: str) -> Iterator[str]:
+    with copy_of(TEMPLATE, postgres_15_server_dsn) as fresh:
         yield fresh
 
 

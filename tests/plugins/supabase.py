@@ -101,11 +101,10 @@ def _base64(content: bytes) -> str:
 
 
 @pytest.fixture(scope="session")
-def project_server_dsn(server_dsn: str, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+def project_server_dsn(server_dsn: str, shared_folder: Path) -> str:
     """The server that all workers share, with the roles and the templates of a project, made once."""
     postgrest()
-    base = tmp_path_factory.getbasetemp()
-    with ((base if worker_id == "master" else base.parent) / "project.lock").open("w") as lock:
+    with (shared_folder / "project.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _make_templates(server_dsn)
     return server_dsn

@@ -43,9 +43,10 @@ class EmbeddedServer:
     as `/proc/<our pid>/fd/<n>`: other processes of the same user can use that too, while this is open.
     """
 
-    def __init__(self, folder: Folder, users_lock: int, start_timeout_seconds: float) -> None:
+    def __init__(self, folder: Folder, programs: Path, users_lock: int, start_timeout_seconds: float) -> None:
         """Use `open_embedded`. The server of `folder` is ready, and `users_lock` is given to us."""
         self._folder = folder
+        self._programs = programs
         self._start_timeout_seconds = start_timeout_seconds
         self._mutex = threading.Lock()
         self._handles = [users_lock]
@@ -64,7 +65,7 @@ class EmbeddedServer:
                 raise EmbeddedServerError(
                     f"The embedded PostgreSQL in {str(self._folder.path)!r} was closed here; open it again."
                 )
-            _wait_until_ready(self._folder, time.monotonic() + self._start_timeout_seconds)
+            _wait_until_ready(self._folder, self._programs, time.monotonic() + self._start_timeout_seconds)
 
     def close(self) -> None:
         """Leave. The supervisor stops the server when nobody has had it open for two seconds."""
@@ -93,18 +94,21 @@ class EmbeddedServer:
         return f"/proc/{os.getpid()}/fd/{self._handles[-1]}"
 
 
-def open_embedded(home: Path, *, start_timeout_seconds: float = 60) -> EmbeddedServer:
+def open_embedded(home: Path, *, programs: Path | None = None, start_timeout_seconds: float = 60) -> EmbeddedServer:
     """Open the embedded server of `home` (RATCHET_HOME, created where missing); start it if need be.
+
+    `programs` is the folder of PostgreSQL's programs, for a home that is of another release than the wheel's.
 
     Raises:
         EmbeddedServerError: why it does not start, and what to do.
     """
+    programs = programs or find_programs()
     folder = prepare(home)
     deadline = time.monotonic() + start_timeout_seconds
     users_lock = _join_users(folder, deadline)
     try:
-        _wait_until_ready(folder, deadline)
-        return EmbeddedServer(folder, users_lock, start_timeout_seconds)
+        _wait_until_ready(folder, programs, deadline)
+        return EmbeddedServer(folder, programs, users_lock, start_timeout_seconds)
     except BaseException:
         os.close(users_lock)
         raise
@@ -125,7 +129,7 @@ def _join_users(folder: Folder, deadline: float) -> int:
     return users
 
 
-def _wait_until_ready(folder: Folder, deadline: float) -> None:
+def _wait_until_ready(folder: Folder, programs: Path, deadline: float) -> None:
     earlier = read_state(folder)  # a failure that stands there already is not about this start
     starts, log_since = 0, _log_size(folder)
     while time.monotonic() < deadline:
@@ -139,7 +143,7 @@ def _wait_until_ready(folder: Folder, deadline: float) -> None:
                     raise start_failure(folder.path, str(folder.path), log_since)
                 starts += 1
                 clear_state(folder)
-                _start_supervisor(folder, lock)
+                _start_supervisor(folder, programs, lock)
             elif state and state.postgres_pid and accepts_connections(folder.run):
                 return
         finally:
@@ -156,7 +160,7 @@ def _log_size(folder: Folder) -> int:
     return folder.log.stat().st_size if folder.log.exists() else 0
 
 
-def _start_supervisor(folder: Folder, lock: int) -> None:
+def _start_supervisor(folder: Folder, programs: Path, lock: int) -> None:
     """Hand `lock` over to a new supervisor, in a session of its own: Ctrl-C is not for it.
 
     It gets only what it needs from the environment, and no third-party package can disturb it (`-S`).
@@ -170,7 +174,7 @@ def _start_supervisor(folder: Folder, lock: int) -> None:
         "-m",
         SUPERVISOR,
         str(folder.path),
-        str(find_programs()),
+        str(programs),
         str(lock),
     ]
     log = open_log(folder)

@@ -1,0 +1,46 @@
+"""What in a database is ours, by the names that the migrations create; and what stands in their place before them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import psycopg
+
+from optimizer.errors import DatabaseError
+
+VIEW = "optimization_sessions"  # in the schema public
+_TABLE = re.compile(r"^create table (?:if not exists )?ratchet\.(\w+)", re.MULTILINE)
+_FUNCTION = re.compile(r"^create (?:or replace )?function public\.(\w+)", re.MULTILINE)
+
+_IN_THE_WAY = """
+select 'the relation or type public.' || typname as what from pg_type
+where typnamespace = 'public'::regnamespace and typname = %(view)s
+union all
+select 'the schema ratchet, which holds ' || relname from pg_class where relnamespace = to_regnamespace('ratchet')
+union all
+select 'the function public.' || proname from pg_proc
+where pronamespace = 'public'::regnamespace and proname = any (%(functions)s)
+order by what limit 1
+"""
+
+
+def tables_of(scripts: Iterable[str]) -> tuple[str, ...]:
+    """The tables of the schema `ratchet` that these migrations create, sorted."""
+    return tuple(sorted({name for script in scripts for name in _TABLE.findall(script)}))
+
+
+def functions_of(scripts: Iterable[str]) -> tuple[str, ...]:
+    """The functions of the schema `public` that they create, sorted."""
+    return tuple(sorted({name for script in scripts for name in _FUNCTION.findall(script)}))
+
+
+def refuse_strangers(connection: psycopg.Connection, scripts: Iterable[str]) -> None:
+    """Before the first migration: raises `DatabaseError` where something of the owner's has a name of ours."""
+    named = {"view": VIEW, "functions": list(functions_of(scripts))}
+    found = connection.execute(_IN_THE_WAY, named).fetchone()
+    if found is not None:
+        raise DatabaseError(
+            f"This database has something of yours under a name that Ratchet needs ({found[0]}); rename it, or give "
+            "Ratchet a database of its own: nothing was changed."
+        )

@@ -1,0 +1,277 @@
+"""PromptLayer's API as far as a registry needs it, over a real socket; it fails as it is told to.
+
+A raw GET is answered from a cache, as there, unless the request says `Cache-Control: no-cache`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.simulators.promptlayer_workspace import Answer, Workspace
+
+KEY = "pl_0123456789abcdef"
+PAGE = b"<html><body><h1>Welcome</h1></body></html>"
+GIVEN_UP_SECONDS = 30  # how long a slow answer waits for the test to end
+
+# The name stays percent-encoded until it is cut out: one may hold a slash.
+ROUTES = {
+    "get": ("GET", r"/prompt-templates/([^/]+)"),
+    "get_rendered": ("POST", r"/prompt-templates/([^/]+)"),
+    "list": ("GET", r"/prompt-templates"),
+    "publish": ("POST", r"/rest/prompt-templates"),
+    "patch": ("PATCH", r"/rest/prompt-templates/([^/]+)"),
+    "labels": ("GET", r"/prompt-templates/([^/]+)/labels"),
+    "create_label": ("POST", r"/prompts/([^/]+)/label"),
+    "move_label": ("PATCH", r"/prompt-labels/([^/]+)"),
+    "delete_label": ("DELETE", r"/prompt-labels/([^/]+)"),
+    "log": ("POST", r"/log-request"),
+}
+
+
+class Fault(Enum):
+    """What becomes of one request."""
+
+    unauthorized = "401"
+    forbidden = "403"
+    not_found = "404"
+    invalid = "422, with a detail"
+    conflict = "409"
+    limited = "429"
+    limited_for_a_while = "429, with Retry-After"
+    failed = "500, before anything was done"
+    failed_after = "done, and 500"
+    dropped = "not done, and no answer"
+    dropped_after = "done, and no answer"
+    slow = "done, and the answer does not come"
+    late = "the answer does not come, and it is done only when the client has gone"
+    unmoved = "200, and the label stays where it is"
+    stale = "what was true before the last change, also where no cache is asked for"
+    page = "200 with a page instead of JSON"
+    huge = "200 with more than anybody wants to read"
+    no_number = "done, and answered as older servers do: 200, without a version number"
+
+
+class Request(NamedTuple):
+    route: str
+    path: str  # raw, with the query
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass
+class PromptLayer:
+    """One workspace's API at `url`."""
+
+    key: str = KEY
+    workspace: Workspace = field(default_factory=Workspace)
+    requests: list[Request] = field(default_factory=list[Request])
+    retry_after: str = "0"
+    url: str = ""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    over: threading.Event = field(default_factory=threading.Event)  # the test has ended, or lets slow answers go
+    _faults: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+    _hooks: defaultdict[str, deque[Callable[[], object]]] = field(default_factory=lambda: defaultdict(deque))
+    _cache: dict[tuple[Any, ...], Answer] = field(default_factory=dict[tuple[Any, ...], Answer])
+    _before: Workspace = field(default_factory=Workspace)
+
+    def fail(self, route: str, *faults: Fault) -> None:
+        """For the next requests on this route, one each."""
+        assert route in ROUTES
+        self._faults[route].extend(faults)
+
+    def before(self, route: str, hook: Callable[[], object]) -> None:
+        """Happens right before the next request on this route is answered: somebody else is at work."""
+        assert route in ROUTES
+        self._hooks[route].append(hook)
+
+    def asked(self, route: str) -> list[Request]:
+        return [one for one in self.requests if one.route == route]
+
+    # ---- what a handler needs
+
+    def next_fault(self, route: str) -> Fault | None:
+        with self.lock:
+            if self._hooks[route]:
+                self._hooks[route].popleft()()
+            return self._faults[route].popleft() if self._faults[route] else None
+
+    def answer(self, route: str, name: str, query: dict[str, str], request: Request, fault: Fault | None) -> Answer:
+        with self.lock:
+            if route in ("get", "labels", "list", "get_rendered"):
+                source = self._before if fault is Fault.stale else self.workspace
+                return self._read(source, route, name, query, request)
+            before = copy.deepcopy(self.workspace)
+            answer = self._write(route, name, request.body, fault)
+            if answer.status < 300 and fault is not Fault.unmoved:
+                self._before = before
+            return answer
+
+    def _read(self, source: Workspace, route: str, name: str, query: dict[str, str], request: Request) -> Answer:
+        version, label = query.get("version"), query.get("label")
+        if route == "labels":
+            return source.labels(name)
+        if route == "list":
+            return source.list(int(query.get("page", 1)), int(query.get("per_page", 30)), label)
+        if route == "get_rendered":
+            wanted = request.body.get("version")
+            return source.get(name, None if wanted is None else str(wanted), request.body.get("label"), True)
+        resolve = query.get("resolve_snippets", "true") == "true"
+        key = (name, version, label, resolve)
+        if key not in self._cache or request.headers.get("cache-control") == "no-cache":
+            # A copy: what is cached does not change with what is stored.
+            self._cache[key] = copy.deepcopy(source.get(name, version, label, resolve))
+        return self._cache[key]
+
+    def _write(self, route: str, name: str, body: dict[str, Any], fault: Fault | None) -> Answer:
+        workspace = self.workspace
+        if route == "publish":
+            return workspace.post(body)
+        if route == "patch":
+            return workspace.patch(name, body)
+        if route == "create_label":
+            return workspace.create_label(name, body)
+        if route == "move_label":
+            return workspace.move_label(name, body, moves=fault is not Fault.unmoved)
+        if route == "delete_label":
+            return workspace.delete_label(name)
+        workspace.logged.append(body)
+        return Answer(201, {"id": len(workspace.logged)})
+
+
+_SAID: dict[Fault | None, Answer] = {
+    Fault.unauthorized: Answer(401, {"success": False, "message": "Invalid API key"}),
+    Fault.forbidden: Answer(403, {"error": "Forbidden", "message": "Not allowed"}),
+    Fault.not_found: Answer(404, {"success": False, "message": "Not found"}),
+    Fault.invalid: Answer(422, {"detail": [{"loc": ["body"], "msg": "field required", "type": "value_error"}]}),
+    Fault.conflict: Answer(409, {"success": False, "message": "Conflict"}),
+    Fault.limited: Answer(429, {"success": False, "message": "Rate limit exceeded. Please retry later."}),
+    Fault.limited_for_a_while: Answer(429, {"success": False, "message": "Rate limit exceeded. Please retry later."}),
+    Fault.failed: Answer(500, {"success": False, "message": "Internal error"}),
+}
+_FAILED = _SAID[Fault.failed]
+
+
+@contextmanager
+def serve(simulator: PromptLayer) -> Iterator[PromptLayer]:
+    """Serves on a free port of this machine."""
+
+    class Handler(_Handler):
+        promptlayer = simulator
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        simulator.url = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield simulator
+        finally:
+            simulator.over.set()
+            server.shutdown()
+            thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is nothing to report."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer leaves in one piece: two would wait for each other (Nagle)
+    promptlayer: PromptLayer
+
+    def _handle(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = urlsplit(self.path)
+        route, name = _route(self.command, parts.path)
+        body = _object(raw)
+        request = Request(route, self.path, {key.lower(): value for key, value in self.headers.items()}, body)
+        simulator = self.promptlayer
+        with simulator.lock:
+            simulator.requests.append(request)
+        if not route:
+            return self._say(Answer(404, {"success": False, "message": "Not Found"}))
+        if simulator.key not in (request.headers.get("x-api-key"), body.get("api_key")):
+            return self._say(_SAID[Fault.unauthorized])
+        fault = simulator.next_fault(route)
+        if fault in _SAID:
+            return self._say(_SAID[fault], simulator.retry_after if fault is Fault.limited_for_a_while else None)
+        if fault is Fault.page:
+            return self._send(200, "text/html", PAGE)
+        if fault is Fault.huge:
+            return self._send(200, "application/json", b'"' + b"x" * 30_000_000 + b'"')
+        if fault is Fault.dropped:
+            return self._hang_up()
+        if fault is Fault.late:
+            simulator.over.wait(GIVEN_UP_SECONDS)
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        answer = simulator.answer(route, name, query, request, fault)
+        return self._after(answer, fault)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_HEAD = _handle
+
+    def _after(self, answer: Answer, fault: Fault | None) -> None:
+        if fault in (Fault.dropped_after, Fault.late):
+            return self._hang_up()
+        if fault is Fault.slow:
+            self.promptlayer.over.wait(GIVEN_UP_SECONDS)
+            return self._hang_up()
+        if fault is Fault.failed_after:
+            return self._say(_FAILED)
+        if fault is Fault.no_number:
+            del answer.body["version_number"], answer.body["prompt_version_id"]
+            return self._say(Answer(200, answer.body))
+        return self._say(answer)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+
+    def _say(self, answer: Answer, retry_after: str | None = None) -> None:
+        content = b"" if answer.status == 204 else json.dumps(answer.body).encode()
+        self._send(answer.status, "application/json", content, retry_after)
+
+    def _send(self, status: int, kind: str, content: bytes, retry_after: str | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        if retry_after is not None:
+            self.send_header("Retry-After", retry_after)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+def _route(method: str, path: str) -> tuple[str, str]:
+    """The route's name, and the decoded name or id in the raw path."""
+    for route, (verb, pattern) in ROUTES.items():
+        match = re.fullmatch(pattern, path) if verb == method else None
+        if match:
+            return route, unquote(match[1]) if match.groups() else ""
+    return "", ""
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
