@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import count
 from typing import Any, cast
 
@@ -119,19 +119,20 @@ def _pair(events: list[Event]) -> None:
     """Every call gets an id of its own, every result that of its call and the call's name."""
     taken = {event["call_id"] for event in events if "call_id" in event}
     new_ids = (candidate for candidate in map("#{}".format, count(1)) if candidate not in taken)
-    calls = _Waiting()
+    calls: list[tuple[str | None, Event]] = []
     seen: set[str] = set()
     for number, event in _numbered(events, "tool_call"):
         if "name" not in event:
             raise InputError(f"events[{number}].name is missing: a tool_call names its tool")
         given = event.get("call_id")
+        calls.append((given, event))
         if given is None or given in seen:
             event["call_id"] = next(new_ids)
         else:
             seen.add(given)
-        calls.add(event, event["name"], given)
+    waiting = _Waiting(calls)
     for number, event in _numbered(events, "tool_result"):
-        call = calls.take(event.get("call_id"), event.get("name"))
+        call = waiting.take(event.get("call_id"), event.get("name"))
         if call is not None and "name" in call and "call_id" in call:
             event["call_id"], event["name"] = call["call_id"], call["name"]
         elif "name" not in event:
@@ -141,21 +142,31 @@ def _pair(events: list[Event]) -> None:
 
 
 class _Waiting:
-    """Calls without a result so far, by the id that their result will give, and by tool; the oldest first."""
+    """Calls without a result so far, by the id that their result will give, and by tool."""
 
-    def __init__(self) -> None:
-        self._queues: dict[tuple[str, str | None], deque[Event]] = {}
+    def __init__(self, calls: list[tuple[str | None, Event]]) -> None:
+        """`calls` in order, each with the id that the line gave it."""
+        self._calls = calls
+        self._by_id: dict[str, list[Event]] = {}  # the oldest last, to be popped first
+        for given_id, call in reversed(calls):
+            if given_id is not None:
+                self._by_id.setdefault(given_id, []).append(call)
         self._answered: set[int] = set()
 
-    def add(self, call: Event, name: str, given_id: str | None) -> None:
-        for key in (("id", given_id), ("tool", name), ("tool", None)):
-            self._queues.setdefault(key, deque()).append(call)
+    @cached_property
+    def _by_tool(self) -> dict[str | None, list[Event]]:
+        """As `_by_id`; under None those of all tools. Made when a result without an id asks: few traces have one."""
+        queues: dict[str | None, list[Event]] = {}
+        for _, call in reversed(self._calls):
+            queues.setdefault(call.get("name"), []).append(call)
+            queues.setdefault(None, []).append(call)
+        return queues
 
     def take(self, given_id: str | None, name: str | None) -> Event | None:
         """By id, or by tool where the result has no id."""
-        queue = self._queues.get(("tool", name) if given_id is None else ("id", given_id), deque[Event]())
+        queue = self._by_tool.get(name) if given_id is None else self._by_id.get(given_id)
         while queue:
-            call = queue.popleft()
+            call = queue.pop()
             if id(call) not in self._answered:
                 self._answered.add(id(call))
                 return call
