@@ -122,12 +122,18 @@ def _make_templates(server_dsn: str) -> None:
         with psycopg.connect(with_database(server_dsn, BARE), autocommit=True) as bare:
             bare.execute(RIGHTS.encode())
         connection.execute(f"create database {TEMPLATE}_new template {BARE} owner {OWNER}".encode())
-        with psycopg.connect(with_database(server_dsn, f"{TEMPLATE}_new"), user=OWNER, autocommit=True) as project:
-            project.execute(migrate.as_script(migrate.all_migrations()).encode())
-            # Function sources that have no dated migration yet, as in every test's database.
-            for source in (*changed().values(), GRANTS):
-                project.execute(source.encode())
+        paste(
+            make_conninfo(with_database(server_dsn, f"{TEMPLATE}_new"), user=OWNER),
+            migrate.as_script(migrate.all_migrations()),
+        )
         connection.execute(f"alter database {TEMPLATE}_new rename to {TEMPLATE}".encode())
+
+
+def paste(dsn: str, script: str) -> None:
+    """What an owner does in the SQL editor; and, as in every test's database, functions without a migration yet."""
+    with psycopg.connect(dsn, autocommit=True) as editor:
+        for text in (script, *changed().values(), GRANTS, "notify pgrst, 'reload schema'"):
+            editor.execute(text.encode())
 
 
 @contextmanager
