@@ -9,6 +9,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import os
+import platform
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -52,12 +55,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench size", description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[100_000], help="one table each (default 100000)")
     sizes = sorted(parser.parse_args().sessions)
+    print(machine())
     seconds = {size: measure(size) for size in sizes}
     small, large = sizes[0], sizes[-1]
     if small < large:
         growth = seconds[large] / seconds[small]
         print(f"\nThe snapshot of {large:,} sessions took {growth:.2f} times that of {small:,}", end=" ")
         print(f"(target: at most 1.5; {'pass' if growth <= 1.5 else '**miss**'}).")
+
+
+def machine() -> str:
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    named = cpu[1] if cpu else platform.machine()
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} x {named}, {memory_gb:.0f} GB, Python {platform.python_version()}; load before {load:.1f}"
 
 
 def measure(sessions: int) -> float:
@@ -91,14 +103,18 @@ def prepare(dsn: str) -> None:
 
 
 def ingest_rows(seconds: Ingest, sessions: int) -> Sequence[Row]:
-    whole = f"{sessions / seconds.put:,.0f}/s over all, {seconds.copied / seconds.put_beside:,.0f}/s beside COPY"
-    indexed, bare = seconds.copied / seconds.copy_indexed, seconds.copied / seconds.copy_bare
+    put, put_beside = sessions / seconds.put, seconds.copied / seconds.put_beside
+    bare, indexed = seconds.copied / seconds.copy_bare, seconds.copied / seconds.copy_indexed
     imported = seconds.imported_count / seconds.imported
-    ratio_indexed, ratio_bare = seconds.copy_indexed / seconds.put_beside, seconds.copy_bare / seconds.put_beside
+    named = f"put, the first {seconds.copied:,} objects"
+    ratio = put_beside / bare
     return (
-        Row("put, ready objects", whole, f"COPY, same keys and indexes: {indexed:,.0f}/s", ratio_indexed),
-        Row("same", "", f"COPY, bare table: {bare:,.0f}/s", ratio_bare, "at least 0.33", ratio_bare >= 1 / 3),
-        Row("import of JSON lines", f"{imported:,.0f}/s", f"COPY, bare table: {bare:,.0f}/s", imported / bare),
+        Row(named, f"{put_beside:,.0f}/s", f"COPY, bare table: {bare:,.0f}/s", ratio, "at least 0.33", ratio >= 1 / 3),
+        Row("same", f"{put_beside:,.0f}/s", f"COPY, keys and indexes as ours: {indexed:,.0f}/s", put_beside / indexed),
+        Row("put, all objects", f"{put:,.0f}/s", f"the first of them: {put_beside:,.0f}/s", put / put_beside),
+        Row(
+            "import of JSON lines", f"{imported:,.0f}/s", f"put, the first: {put_beside:,.0f}/s", imported / put_beside
+        ),
     )
 
 
