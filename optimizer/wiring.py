@@ -17,12 +17,14 @@ from optimizer.db import migrate
 from optimizer.db.port import Database
 from optimizer.errors import SettingsError
 from optimizer.loop import Decisions, Measuring, Prompts, Runs
+from optimizer.observe.owner.pull import OwnerTables
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
 from optimizer.settings import Settings
 from optimizer.stores.agents import AgentStore
 from optimizer.stores.audit import AuditStore, NoticeStore, QuestionStore
 from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.owner_tables import OwnerTableStore
 from optimizer.stores.references import ReferenceStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
@@ -45,6 +47,7 @@ class Ratchet:
     notices: NoticeStore
     questions: QuestionStore
     prompts: Prompts
+    owner_tables: OwnerTables
     runs: Runs
     decisions: Decisions
     registry_of: Callable[[str], Registry]
@@ -133,7 +136,8 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     prompts = Prompts(settings, clock, agents, registry_of, deployments, ReferenceStore(database), traces)
     measuring = Measuring(sessions, deployments, rollups, traces, clock)
-    runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name)
+    owner_tables = OwnerTables(settings, OwnerTableStore(database), agents, audit, registry_of, clock)
+    runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name, owner_tables)
     decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)
     return Ratchet(
         settings=settings,
@@ -148,6 +152,7 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         notices=NoticeStore(database),
         questions=QuestionStore(database),
         prompts=prompts,
+        owner_tables=owner_tables,
         runs=runs,
         decisions=decisions,
         registry_of=registry_of,

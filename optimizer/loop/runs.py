@@ -15,6 +15,7 @@ from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.measuring import Measured, Measuring
 from optimizer.loop.prompts import Prompts
+from optimizer.observe.owner.pull import OwnerTables
 from optimizer.observe.snapshot import fold_all, take_snapshot
 from optimizer.propose.items import Proposal, propose
 from optimizer.propose.suppress import rule_starts
@@ -48,6 +49,7 @@ class Runs:
     rollups: RollupStore
     clock: Clock
     worker_name: str
+    owner_tables: OwnerTables
     lease_seconds: int = _LEASE_SECONDS
 
     async def optimize(
@@ -60,16 +62,19 @@ class Runs:
         dry_run: bool = False,
     ) -> RunReport:
         """One run. A slot runs once; a second caller of an agent under way gets that run's report."""
-        declared = await self.prompts.declared(agent)
         started = time.monotonic()
+        # Before the run takes its lease: the first pass over a large table takes minutes.
+        pulled = await self.owner_tables.pull()
+        declared = await self.prompts.declared(agent)
         if dry_run:
-            return (await self._look(declared, window, exact)).report("dry_run", time.monotonic() - started)
+            found = await self._look(declared, window, exact, pulled.alarms)
+            return found.report("dry_run", time.monotonic() - started)
         run_id = uuid4()
         joined = await self._start(run_id, agent, window, slot)
         if joined is not None:
             return joined
         try:
-            found = await self._look(declared, window, exact)
+            found = await self._look(declared, window, exact, pulled.alarms)
             severities = {finding.key: finding.severity for finding in found.diagnosis.findings}
             await self.measuring.write_down(found.measured, severities)
             return await self._save(run_id, found, started)
@@ -77,7 +82,7 @@ class Runs:
             await asyncio.shield(self._give_up(run_id, agent, error))
             raise
 
-    async def _look(self, declared: Agent, window: Window, exact: bool) -> _Found:
+    async def _look(self, declared: Agent, window: Window, exact: bool, alarms: tuple[str, ...]) -> _Found:
         """Observe, measure, diagnose and propose; writes nothing but rollups."""
         refs = self.prompts.refs(declared)
         current = await self.prompts.current(declared.agent, refs)
@@ -110,7 +115,7 @@ class Runs:
             proposal,
             measured,
             exact,
-            _alarms(snapshot, newest, exact=exact),
+            alarms + _alarms(snapshot, newest, exact=exact),
             untold(declared.agent, list(traced.values())),
         )
 

@@ -1,0 +1,114 @@
+"""One pass over a table of the owner's, page by page, that can be stopped anywhere and goes on from there.
+
+The first pass reads the last two days forwards, then the time before them backwards, so that what a run looks at
+is there first. Later passes read from the newest row that was seen, with an overlap of an hour for rows that appear
+late; the first pass of a day reads the last two days again, which finds what was changed or deleted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from optimizer.clock import Clock
+from optimizer.observe.owner.mapping import Mapped
+from optimizer.records.base import Record
+from optimizer.stores.owner_tables import Kept, OwnerTableStore, Page, Position
+
+OVERLAP = timedelta(hours=1)
+REREAD = timedelta(days=2)
+_KEEP = REREAD + timedelta(days=1)  # hashes: longer than anything is read again
+_KEEP_REFUSED = timedelta(days=30)
+PAGE_ROWS_MAX = 500
+_PAGE_BYTES_MAX = 4 * 1024 * 1024  # as stored: PostgreSQL compresses
+ROW_BYTES_MAX = 8 * 1024 * 1024
+
+
+class Used(NamedTuple):
+    """What became of the rows of a page."""
+
+    kept: Sequence[Kept]
+    gone: Sequence[str]
+
+
+class Mark(Record):
+    """How far a table was read."""
+
+    cursor: Position | None = None  # where a pass that was stopped goes on
+    newest: datetime | None = None  # the key of the newest row that was seen
+    low: Position  # everything from here on was read once
+    bottom: bool  # nothing below is wanted
+    reread_at: datetime  # when a pass last began two days back
+
+
+@dataclass(frozen=True)
+class Walk:
+    store: OwnerTableStore
+    mapped: Mapped
+    clock: Clock
+    deadline: float  # of time.monotonic()
+    history: timedelta | None  # how far back the first passes go; None: the last two days alone
+
+    async def run(self, use: Callable[[Page], Awaitable[Used]]) -> Mark:
+        """Calls `use` with each page and keeps the place after it; time was up where a cursor or the bottom is left."""
+        at = self.clock.now()
+        mark = await self._begin(at)
+        while mark.cursor is not None:
+            page = await self._page(mark.cursor, None)
+            used = await use(page)
+            place = page.last or mark.cursor
+            newest = max(filter(None, (mark.newest, min(page.last.key, at) if page.last else None)), default=None)
+            mark = mark.model_copy(update={"cursor": None if page.ended else place, "newest": newest})
+            await self._keep(mark, used, at)
+            if self._time_is_up():
+                return mark
+        while not mark.bottom and self.history is not None:
+            page = await self._page(mark.low, at - self.history)
+            used = await use(page)
+            mark = mark.model_copy(update={"low": page.last or mark.low, "bottom": page.ended})
+            await self._keep(mark, used, at)
+            if self._time_is_up():
+                return mark
+        return mark
+
+    async def _begin(self, at: datetime) -> Mark:
+        two_days_ago = Position(key=at - REREAD)
+        row = await self.store.mark(self.mapped.source)
+        if row is None or row["digest"] != self.mapped.digest:
+            return Mark(cursor=two_days_ago, low=two_days_ago, bottom=self.history is None, reread_at=at)
+        mark = Mark.model_validate(row["mark"])
+        due = mark.reread_at.date() < at.date()
+        start = mark.cursor or Position(key=mark.newest - OVERLAP if mark.newest else mark.low.key)
+        if due and start.key > two_days_ago.key:
+            start = two_days_ago
+        return mark.model_copy(update={"cursor": start, "reread_at": at if due else mark.reread_at})
+
+    async def _page(self, start: Position, backwards_until: datetime | None) -> Page:
+        return await self.store.page(
+            self.mapped.source,
+            self.mapped.ref,
+            self.mapped.digest,
+            start,
+            backwards_until=backwards_until,
+            rows_max=PAGE_ROWS_MAX,
+            bytes_max=_PAGE_BYTES_MAX,
+            row_bytes_max=ROW_BYTES_MAX,
+        )
+
+    async def _keep(self, mark: Mark, used: Used, at: datetime) -> None:
+        await self.store.keep(
+            self.mapped.source,
+            self.mapped.digest,
+            mark.model_dump(mode="json"),
+            used.kept,
+            used.gone,
+            keep_since=at - _KEEP,
+            keep_refused_since=at - _KEEP_REFUSED,
+            at=at,
+        )
+
+    def _time_is_up(self) -> bool:
+        return time.monotonic() > self.deadline
