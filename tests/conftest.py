@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.plugins.hypothesis_profiles",
     "tests.plugins.network_guard",
     "tests.plugins.pgbouncer",
+    "tests.plugins.promptlayer",
     "tests.plugins.shared_data",
     "tests.plugins.skips_fail_in_ci",
     "tests.plugins.supabase",

@@ -88,7 +88,18 @@ class Back:
         held = await self.registry.current(deployment.prompt, _label(deployment))
         if held.sha256 not in (deployment.sha256, deployment.base_sha256):
             raise _moved_on(deployment, held)
+        await self._same_frame(deployment, held)
         return held
+
+    async def _same_frame(self, deployment: Deployment, held: PromptVersion) -> None:
+        """Raises `RegistryConflict` where the way back would also undo what somebody changed beside the text."""
+        known = (deployment.new_version, deployment.over_version)
+        if not held.frame_sha256 or held.version in known or deployment.new_version is None or not _label(deployment):
+            return
+        await self.journal.hold(deployment)
+        new = await self.registry.version(deployment.prompt, deployment.new_version)
+        if new.frame_sha256 != held.frame_sha256:
+            raise _moved_on(deployment, held)
 
     async def _move(self, deployment: Deployment, held: PromptVersion) -> None:
         label = _label(deployment)
@@ -97,7 +108,7 @@ class Back:
             await self.registry.move_label(
                 deployment.prompt,
                 label,
-                deployment.base_version,
+                deployment.over_version,
                 expected=held.version,
                 after_moves=held.label_moves,
             )
@@ -112,6 +123,7 @@ class Back:
             metadata={"rolls_back": str(deployment.id), "sha256": base.sha256},
             # A second id of the same deployment, the same at every try.
             deployment_id=uuid5(deployment.id, _STEP),
+            base_version=held.version,
         )
 
     async def _give_up(
@@ -141,7 +153,7 @@ class Back:
         try:
             await self.journal.hold(deployment)
             await self.registry.move_label(
-                deployment.prompt, deployment.label, deployment.new_version, expected=deployment.base_version
+                deployment.prompt, deployment.label, deployment.new_version, expected=deployment.over_version
             )
         except RegistryError as error:
             await self.journal.try_again(deployment, _ASK, error)

@@ -70,8 +70,9 @@ class Forward:
     async def _publish(self, deployment: Deployment) -> Deployment:
         if sha256_of(deployment.text) != deployment.sha256:
             raise Failed("the stored text does not have the hash that was approved.")
-        if deployment.follow == "latest":
-            await self._current(deployment)  # here publishing is going live
+        held = await self._current(deployment)
+        # What a version holds beside its text is taken from the one that runs, which may be later than the base.
+        over = deployment.base_version if _is_new(deployment, held) else held.version
         head = await self.audit.head(deployment.agent)
         await self.journal.hold(deployment)
         published = await self.registry.publish(
@@ -81,10 +82,12 @@ class Forward:
             metadata={
                 "deployment_id": str(deployment.id),
                 "sha256": deployment.sha256,
+                "base_version": over,
                 "items": [str(item) for item in deployment.items],
                 "audit_head": head,
             },
             deployment_id=deployment.id,
+            base_version=over,
         )
         await self.journal.hold(deployment)
         _same_text(deployment, await self.registry.version(deployment.prompt, published.version))
@@ -93,7 +96,7 @@ class Forward:
             "publish",
             "after",
             to=DeploymentState.published,
-            detail={"version": published.version},
+            detail={"version": published.version, "over": published.metadata.get("base_version", over)},
             values={"new_version": published.version},
         )
 
@@ -102,6 +105,7 @@ class Forward:
         label = _label(deployment)
         if label is not None:
             held = await self._current(deployment)
+            await self._same_frame(deployment, held)
             await self.journal.hold(deployment)
             # Stale is what has another text, whatever its number: so the label moves from where it was read.
             # And a worker that was stopped here for longer than its lease finds that the label has moved since.
@@ -123,6 +127,18 @@ class Forward:
             items=[{"id": item, "from": "approved", "to": "deployed"} for item in await self._whole(deployment)],
             kind="deployment_live",
         )
+
+    async def _same_frame(self, deployment: Deployment, held: PromptVersion) -> None:
+        """Raises `Failed` where somebody changed what stands beside the text since the new version took it over."""
+        if not held.frame_sha256 or held.version in (deployment.new_version, deployment.over_version):
+            return
+        await self.journal.hold(deployment)
+        over = await self.registry.version(deployment.prompt, deployment.over_version)
+        if over.frame_sha256 != held.frame_sha256:
+            raise Failed(
+                f"{deployment.prompt!r} was changed in the registry beside its text (now version {held.version}) while "
+                "it was deployed; run the optimization again."
+            )
 
     async def _whole(self, deployment: Deployment) -> list[str]:
         """The items that are live with this deployment: an item of two prompts when both are."""
@@ -161,7 +177,7 @@ def _is_new(deployment: Deployment, held: PromptVersion) -> bool:
     """Whether a crash came between going live and writing it down."""
     if deployment.new_version is not None:
         return held.version == deployment.new_version
-    return deployment.follow == "latest" and held.metadata.get("deployment_id") == str(deployment.id)
+    return held.metadata.get("deployment_id") == str(deployment.id) and held.sha256 == deployment.sha256
 
 
 def _same_text(deployment: Deployment, held: PromptVersion) -> None:

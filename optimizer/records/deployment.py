@@ -30,12 +30,14 @@ class PromptVersion(Record):
     """One version as a registry holds it.
 
     `label_moves`: how often the label had been moved when it was read; None where the registry does not count.
+    `frame_sha256`: of all that stands in a version beside its text (tools, model, ...); empty where nothing does.
     """
 
     prompt: str
     version: int
     text: str
     sha256: str
+    frame_sha256: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
     label_moves: int | None = None
     created_at: datetime | None = None  # None where the registry does not say
@@ -122,6 +124,12 @@ class Deployment(Record):
     worker: str | None
     lease_until: datetime | None
     steps: tuple[Step, ...]
+
+    @property
+    def over_version(self) -> int:
+        """The version whose place the new one took. It has the text of the base, and may be a later one."""
+        published = (step for step in self.steps if (step.step, step.phase) == ("publish", "after"))
+        return next((int(step.detail["over"]) for step in published if "over" in step.detail), self.base_version)
 
     @property
     def stands(self) -> bool:

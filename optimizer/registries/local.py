@@ -39,7 +39,14 @@ class LocalRegistry:
         return _version(row)
 
     async def publish(
-        self, prompt: str, text: str, *, commit_message: str, metadata: Mapping[str, Any], deployment_id: UUID
+        self,
+        prompt: str,
+        text: str,
+        *,
+        commit_message: str,
+        metadata: Mapping[str, Any],
+        deployment_id: UUID,
+        base_version: int | None = None,  # here a version is its text, and nothing else is to be kept
     ) -> PromptVersion:
         row = await self._database.call(
             "prompts_publish",

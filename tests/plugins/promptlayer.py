@@ -10,7 +10,7 @@ from tests.simulators.promptlayer import PromptLayer, serve
 
 
 @pytest.fixture
-def promptlayer() -> Iterator[PromptLayer]:
+def promptlayer_api() -> Iterator[PromptLayer]:
     """An empty workspace."""
     with serve(PromptLayer()) as simulator:
         yield simulator

@@ -1,4 +1,4 @@
-"""What a PromptLayer workspace holds, and what its API answers: prompts with versions and labels, as tests look at them."""
+"""What a PromptLayer workspace holds, and what its API answers; tests look at it directly."""
 
 from __future__ import annotations
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from optimizer.errors import RegistryError
-from optimizer.records.deployment import Deployment, PromptVersion
+from optimizer.records.deployment import Deployment, LabelMove, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.states import DeploymentState
 from optimizer.registries.port import Registry
@@ -41,13 +40,9 @@ class Interfered:
         await self._meet("version", prompt)
         return await self.inner.version(prompt, version)
 
-    async def publish(
-        self, prompt: str, text: str, *, commit_message: str, metadata: Mapping[str, Any], deployment_id: UUID
-    ) -> PromptVersion:
+    async def publish(self, prompt: str, text: str, **named: Any) -> PromptVersion:
         await self._meet("publish", prompt)
-        return await self.inner.publish(
-            prompt, text, commit_message=commit_message, metadata=metadata, deployment_id=deployment_id
-        )
+        return await self.inner.publish(prompt, text, **named)
 
     async def move_label(
         self, prompt: str, label: str, version: int, *, expected: int | None, after_moves: int | None = None
@@ -60,6 +55,9 @@ class Interfered:
 
     async def history(self, prompt: str | None = None) -> tuple[PromptVersion, ...]:
         return await self.inner.history(prompt)
+
+    async def moves(self) -> tuple[LabelMove, ...]:
+        return await self.inner.moves()
 
 
 class Silent(Interfered):

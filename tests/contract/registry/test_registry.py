@@ -15,13 +15,24 @@ from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptVersion
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
+from tests.contract.registry.on_promptlayer import registry_on
+from tests.simulators.promptlayer import PromptLayer
 
 
-@pytest.fixture(params=["local"])
-async def registry(request: pytest.FixtureRequest, database: PostgresDatabase) -> Registry:
+@pytest.fixture(params=["local", "promptlayer"])
+def registry(request: pytest.FixtureRequest) -> Registry:
     """An empty registry of one agent."""
-    assert request.param == "local"
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def local(database: PostgresDatabase) -> Registry:
     return LocalRegistry(database, "blog-writer", ManualClock(datetime(2026, 3, 2, tzinfo=UTC)))
+
+
+@pytest.fixture
+def promptlayer(promptlayer_api: PromptLayer) -> Registry:
+    return registry_on(promptlayer_api)
 
 
 async def publish(
@@ -169,7 +180,10 @@ async def test_texts_come_back_byte_for_byte(registry: Registry, text: str) -> N
     assert (await registry.current("system", None)).text == text
 
 
-async def test_a_label_that_left_and_came_back_is_not_where_it_was_read(registry: Registry) -> None:
+async def test_where_moves_are_counted_a_label_that_left_and_came_back_is_not_where_it_was_read(
+    local: Registry,
+) -> None:
+    registry = local
     for text in ("one", "two", "three"):
         await registry.publish("system", text, commit_message="", metadata={}, deployment_id=uuid4())
     await registry.move_label("system", "prod", 1, expected=None)

@@ -1,0 +1,22 @@
+"""The adapter on the simulator, impatient enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from optimizer.registries.promptlayer.api import Api
+from optimizer.registries.promptlayer.registry import PromptLayerRegistry
+from tests.simulators.promptlayer import PromptLayer
+
+PROMPTS = ("system", "playbooks")
+
+
+def registry_on(
+    simulator: PromptLayer, *, prefix: str = "", names: Iterable[str] = PROMPTS, **limits: Any
+) -> PromptLayerRegistry:
+    async def of_the_agent() -> Iterable[str]:
+        return names
+
+    limits = {"waits_seconds": (0.0, 0.0), "request_seconds": 0.5, "call_seconds": 10.0, **limits}
+    return PromptLayerRegistry(Api(simulator.key, simulator.url, **limits), of_the_agent, prefix)
