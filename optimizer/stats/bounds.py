@@ -1,7 +1,7 @@
-"""Exact one-sided bounds and tests of shares, and the decision over a family of tests.
+"""Exact one-sided bounds and tests of shares and counts, and the decision over a family of tests.
 
-All tests are one-sided: a rule asks whether something is worse than what is healthy. None of them
-approximates, because the counts of a quiet agent are small.
+All tests are one-sided: a rule asks whether something is worse than what is healthy. Those of shares do not
+approximate, because the counts of a quiet agent are small.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ def binomial_tail(k: int, n: int, p0: float) -> float:
     return special.betainc(k, n - k + 1, p0)
 
 
-def share_rose(k: int, n: int, k_before: int, n_before: int) -> float:
-    """The p-value of "the share k of n is no higher than k_before of n_before"; 1 where a side is empty.
+def share_rose(k: int, n: int, k_before: int, n_before: int, odds_ratio: float = 1.0) -> float:
+    """The p-value of "the odds of k in n are at most `odds_ratio` times those of k_before in n_before".
 
-    Fisher's exact test, one-sided: the hypergeometric tail given all events. Its true size is never above
-    the nominal one. The work grows with the square root of the counts.
+    1 where a side is empty. Fisher's exact test, one-sided: the tail of the hypergeometric distribution given
+    all events; at other odds than 1, of Fisher's noncentral one (Fisher 1935). Its true size is never above
+    the nominal one. The work grows with the distance from what is expected.
     """
     _check(k, n)
     _check(k_before, n_before)
     if n == 0 or n_before == 0:
         return 1.0
-    return _hypergeometric_tail(k, k + k_before, n, n + n_before)
+    return _hypergeometric_tail(k, k + k_before, n, n + n_before, odds_ratio)
 
 
 def share_fell(k: int, n: int, k_before: int, n_before: int) -> float:
@@ -52,47 +53,78 @@ def share_fell(k: int, n: int, k_before: int, n_before: int) -> float:
     return share_rose(n - k, n, n_before - k_before, n_before)
 
 
-def survivors(p_values: Sequence[float], alpha: float) -> tuple[bool, ...]:
+def odds_of_margin(k: int, n: int, margin: float) -> float:
+    """The odds ratio that a rise of the share k of n by `margin` (0.03 for three points) makes.
+
+    The share is estimated as (k + 1/2) / (n + 1), so that one that was never seen has odds, too.
+    """
+    _check(k, n)
+    share = (k + 0.5) / (n + 1)
+    raised = max(share, min(share + margin, 1.0 - 0.5 / (n + 1)))
+    return raised / (1.0 - raised) / (share / (1.0 - share))
+
+
+def count_fell(count: float, count_before: float, periods_before: float, dispersion: float = 1.0) -> float:
+    """The p-value of "a period brings no fewer than each of the `periods_before` periods before it did".
+
+    Given the sum of two Poisson counts, one of them is binomial (Przyborowski and Wilenski 1940), so that what
+    the expectation rests on counts as well. Counts that scatter more than Poisson's are divided by their
+    `dispersion` (variance by mean: quasi-Poisson) first. 1 where nothing came before.
+    """
+    if dispersion < 1.0:
+        raise ValueError(f"a dispersion of {dispersion!r} is less than chance; give at least 1")
+    if count_before <= 0:
+        return 1.0
+    now, before = count / dispersion, count_before / dispersion
+    return special.betainc(before, now + 1.0, periods_before / (1.0 + periods_before))
+
+
+def survivors(p_values: Sequence[float], alpha: float, weights: Sequence[float] | None = None) -> tuple[bool, ...]:
     """Which hypotheses of the family are rejected, so that any false one has probability at most `alpha`.
 
-    Holm (1979): the smallest p-value against alpha / m, the next against alpha / (m - 1), until one
-    fails. Holds whatever the dependence between the tests. The answer is in the order given.
+    Holm (1979), in its weighted form: the smallest p-value by weight against its part of alpha, the next
+    against its part of what the rest share, until one fails. Holds whatever the dependence between the tests,
+    for weights that do not depend on the p-values. The answer is in the order given.
     """
+    parts = [1.0] * len(p_values) if weights is None else list(weights)
     rejected = [False] * len(p_values)
-    ordered = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    for rank, index in enumerate(ordered):
-        if p_values[index] > alpha / (len(p_values) - rank):
+    ordered = sorted(range(len(p_values)), key=lambda index: p_values[index] / parts[index])
+    for place, index in enumerate(ordered):
+        if p_values[index] > alpha * parts[index] / math.fsum(parts[other] for other in ordered[place:]):
             break
         rejected[index] = True
     return tuple(rejected)
 
 
-def _hypergeometric_tail(k: int, marked: int, drawn: int, everything: int) -> float:
-    """P(X >= k) for X = how many of `marked` are among `drawn` out of `everything`."""
-    unmarked = everything - marked
-    fewest, most = max(0, drawn - unmarked), min(marked, drawn)
-    # Summed away from the mode, the terms only shrink: nothing underflows at the start, and few are needed.
-    if k <= (marked + 1) * (drawn + 1) // (everything + 2):
-        upwards, count, last = False, k - 1, fewest
-    else:
-        upwards, count, last = True, k, most
-    if (count > last) if upwards else (count < last):
-        return 0.0 if upwards else 1.0
-    term = math.exp(_log_choose(marked, count) + _log_choose(unmarked, drawn - count) - _log_choose(everything, drawn))
-    tail = term
-    while count != last and term > tail * 1e-17:
-        if upwards:
-            term *= (marked - count) * (drawn - count) / ((count + 1) * (unmarked - drawn + count + 1))
-            count += 1
-        else:
-            term *= count * (unmarked - drawn + count) / ((marked - count + 1) * (drawn - count + 1))
-            count -= 1
-        tail += term
-    return min(1.0, tail) if upwards else max(0.0, 1.0 - tail)
+def _hypergeometric_tail(k: int, marked: int, drawn: int, everything: int, odds_ratio: float) -> float:
+    """P(X >= k) for X = how many of `marked` are among `drawn` out of `everything`, at these odds."""
+    spare = everything - marked - drawn
+    fewest, most = max(0, -spare), min(marked, drawn)
 
+    def step(count: int) -> float:
+        """P(X = count) / P(X = count - 1), which falls as the count rises."""
+        return odds_ratio * (marked - count + 1) * (drawn - count + 1) / (count * (spare + count))
 
-def _log_choose(total: int, part: int) -> float:
-    return math.lgamma(total + 1) - math.lgamma(part + 1) - math.lgamma(total - part + 1)
+    mode, beyond = fewest, most + 1  # the mode is the last count that is no less likely than the one before
+    while beyond - mode > 1:
+        middle = (mode + beyond) // 2
+        mode, beyond = (middle, beyond) if step(middle) >= 1.0 else (mode, middle)
+    # Relative to the mode, and summed away from it: nothing underflows at the start, and few terms are needed.
+    at_or_above, total = (1.0, 1.0) if k <= mode else (0.0, 1.0)
+    term, count = 1.0, mode
+    while count < most and (count < k or term > total * 1e-18) and term > 0.0:
+        count += 1
+        term *= step(count)
+        total += term
+        at_or_above += term if count >= k else 0.0
+    below = 0.0
+    term, count = 1.0, mode
+    while count > fewest and term > total * 1e-18:
+        term /= step(count)
+        count -= 1
+        total += term
+        below += term if count < k else 0.0
+    return at_or_above / total if k > mode else max(0.0, 1.0 - below / total)
 
 
 def _check(k: int, n: int) -> None:
