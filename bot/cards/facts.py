@@ -52,7 +52,7 @@ def _where(fact: Fact) -> str:
 
 def _value(fact: Fact, value: float) -> str:
     """The value in the unit of the fact; of a tool that is not called any more, the baseline is a share."""
-    if fact.name.endswith("_rate") or fact.name == "tool.never_called":
+    if fact.name.endswith("_rate") or fact.name in ("tool.never_called", "tool.session_share"):
         return percent(value)
     if fact.name.startswith("cost_usd") or ".cost_usd" in fact.name:
         return usd(value)
@@ -97,6 +97,10 @@ def _mean(unit: str) -> _Sentence:
     return lambda fact: f"{_value(fact, fact.value)} {unit} per session{_behind(fact)}"
 
 
+def _share(words: str) -> _Sentence:
+    return lambda fact: f"{percent(fact.value)} of {_of(fact, 'session')} {words}"
+
+
 def _latency(name: str) -> _Sentence:
     return lambda fact: f"{_tool(fact)}took {_value(fact, fact.value)} {name}{_behind(fact, 'call')}"
 
@@ -123,10 +127,25 @@ _SENTENCES: dict[str, _Sentence] = {
     "tokens_out.mean": _mean("tokens out"),
     "steps.mean": _mean("steps"),
     "user_messages.mean": _mean("user messages"),
+    "tokens_cached.mean": _mean("cached tokens in"),
+    "cost_usd.total": lambda fact: f"{usd(fact.value)} in all{_behind(fact)}",
+    "cost_usd.usual": lambda fact: f"{usd(fact.value)} in a usual window{_behind(fact, 'window')}",
+    "cost_usd.largest": lambda fact: f"{usd(fact.value)} for the dearest session",
+    "sessions.usual": lambda fact: f"{count(fact.value, 'session')} in a usual window{_behind(fact, 'window')}",
+    "escalation_rate": _share("were handed over to a person"),
+    "many_messages_rate": _share("have 10 user messages or more"),
+    "repeated_request_rate": _share("have the same request twice"),
+    "repeated_requests": lambda fact: f"{count(fact.value, 'request')} sent again{_behind(fact)}",
+    "input_heavy_rate": _share("read over 50 times what they write"),
+    "input_heavy.tokens": lambda fact: f"{tokens(fact.value, estimated=False)} read in these{_behind(fact)}",
     "escalations": lambda fact: f"{count(fact.value, 'session')} handed over to a person",
     "tool.calls": lambda fact: f"{_tool(fact)}called {_times(fact.value)}{_behind(fact)}",
     "tool.errors": lambda fact: f"{_tool(fact)}failed {_times(fact.value)}{_behind(fact)}",
     "tool.error_rate": lambda fact: f"{percent(fact.value)} of {_of(fact, f'{_tool(fact)}call')} failed",
+    "tool.error_session_rate": lambda fact: (
+        f"{percent(fact.value)} of {_of(fact, 'session')} that call {_tool(fact) or 'tools '}saw an error"
+    ),
+    "tool.session_share": lambda fact: f"{_tool(fact)}called in {percent(fact.value)} of {_of(fact, 'session')}",
     "tool.error_signature": _signature,
     "tool.abandoned": lambda fact: f"{_tool(fact)}not tried again after an error in {_out_of(fact)}",
     "tool.never_called": lambda fact: f"{_tool(fact)}not called in {_of(fact, 'session')}",
@@ -134,6 +153,8 @@ _SENTENCES: dict[str, _Sentence] = {
     "tool.latency_ms.p95": _latency("at the 95th percentile"),
     "loop.sessions": lambda fact: f"same {_tool(fact)}call 3 times or more in {_out_of(fact)}",
     "error_loop.sessions": lambda fact: f"same {_tool(fact)}call failing again and again in {_out_of(fact)}",
+    "error_loop.errors": lambda fact: f"{_tool(fact)}failed {_times(fact.value)} in such repeats{_behind(fact)}",
+    "error_loop.longest": lambda fact: f"longest repeat of one failing {_tool(fact)}call: {_times(fact.value)}",
     "loop.longest": lambda fact: f"longest repeat of one {_tool(fact)}call: {_times(fact.value)}",
     "redundant_calls": lambda fact: f"{_repeats(fact)} too many{_behind(fact)}",
     "prompt.tokens": lambda fact: f"{tokens(fact.value)} in {_label(fact, 'prompt')}",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from optimizer.diagnose.rule import (
     FAMILY_ALPHA,
     WATCHING_ALPHA,
+    WATCHING_CHANGE_ALPHA,
+    WATCHING_CHANGE_MIN,
     WATCHING_SESSIONS_MIN,
     WATCHING_TIMES_MIN,
     Test,
@@ -103,11 +105,20 @@ class Evidence:
         priced = sent.mean + OUTPUT_PRICE_RATIO * (written.mean if written.n else 0.0)
         return tokens_in * cost.mean / priced
 
+    def tokens_of(self, usd_spent: float) -> float:
+        """Input tokens for so many dollars at the window's own mean price; 0 where there is no price."""
+        price = self.usd_of(1.0)
+        return usd_spent / price if price else 0.0
+
     def cost_a_day(self, tokens_a_day: float, *, written: bool = False) -> str:
         """`~120k tokens a day, ~$0.36 a day`, of tokens that the model reads or, with `written`, writes."""
         dollars = self.usd_of(tokens_a_day * (OUTPUT_PRICE_RATIO if written else 1.0))
         said = f"{tokens(tokens_a_day)} a day"
         return said if dollars is None else f"{said}, ~{usd(dollars)} a day"
+
+    def costs(self, tokens_a_day: float) -> str:
+        """The same behind a comma; nothing for nothing."""
+        return f", {self.cost_a_day(tokens_a_day)}" if tokens_a_day > 0 else ""
 
     def test(self, key: str, p_value: float, finding: Finding | None, watching: str | None = None) -> Test:
         """A test of this look, with the line to watch if it has one."""
@@ -135,6 +146,11 @@ def worth_a_line(p_value: float, seen: int, expected: float) -> bool:
     return p_value <= WATCHING_ALPHA and seen >= WATCHING_SESSIONS_MIN and seen >= WATCHING_TIMES_MIN * expected
 
 
+def worth_a_change_line(p_value: float, now: float, before: float) -> bool:
+    """Whether a rise is worth watching: hardly chance, and a quarter more than before."""
+    return p_value <= WATCHING_CHANGE_ALPHA and now >= WATCHING_CHANGE_MIN * before
+
+
 def part_of(part: Measure, whole: Measure) -> Measure:
     """The part, no larger than the whole: a result may stand in a session without its call."""
     return replace(part, n=min(part.n, whole.n), total=min(part.total, whole.total))
@@ -143,6 +159,11 @@ def part_of(part: Measure, whole: Measure) -> Measure:
 def share(part: Measure, whole: Measure) -> float | None:
     """Sessions of `part` among those of `whole`; None where there are none."""
     return part.n / whole.n if whole.n else None
+
+
+def milliseconds(value: float) -> str:
+    """`420 ms`, `2.1 s`."""
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f}".removesuffix(".0") + " s"
 
 
 def known_before(part: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What repeats itself in a session: loops, identical calls, one long text in call after call."""
+"""What repeats itself in a session: identical calls, one long text in call after call."""
 
 from __future__ import annotations
 
@@ -19,38 +19,6 @@ from optimizer.records.snapshot import Snapshot
 from optimizer.stats.bounds import binomial_tail
 from optimizer.text.excerpt import is_name, one_line
 from optimizer.text.numbers import about, count, percent
-
-
-def loops(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
-    """One tool is called with the same arguments three times or more in a session.
-
-    A third look at the same thing happens in healthy sessions; long repeats, and repeats of a call that
-    fails, hardly do: they are held against a smaller share.
-    """
-    tests: list[Test] = []
-    for evidence in looks(snapshot):
-        sessions = evidence.sessions
-        if sessions < thresholds["sessions_min"]:
-            continue
-        for tool in evidence.now.by("tool.calls", "tool"):
-            loop = evidence.now.get("loop", tool=tool)
-            failing = evidence.now.get("error_loop", tool=tool)
-            long = loop.n > 0 and loop.total / loop.n >= thresholds["long_repeats"]
-            fails = loop.n > 0 and failing.n >= thresholds["failing_part"] * loop.n
-            healthy = thresholds["healthy_share_bad" if long or fails else "healthy_share_short"]
-            p_value = binomial_tail(min(loop.n, sessions), sessions, healthy)
-            worth = worth_an_item(p_value, loop.n, thresholds["looping_sessions_min"])
-            tests.append(
-                evidence.test(
-                    f"loop:{tool}",
-                    p_value,
-                    _loop_finding(evidence, tool, loop, failing, fails=fails) if worth else None,
-                    f"{shown(tool)} looped in {loop.n} of {count(sessions, 'session')}"
-                    if worth_a_line(p_value, loop.n, healthy * sessions)
-                    else None,
-                )
-            )
-    return RuleOutcome(tests=tuple(tests))
 
 
 def redundant_calls(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
@@ -99,48 +67,6 @@ def repeated_text(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
     return RuleOutcome(tests=tuple(tests))
 
 
-def _loop_finding(evidence: Evidence, tool: str, loop: Measure, failing: Measure, *, fails: bool) -> Finding:
-    before = share(evidence.before.get("loop", tool=tool), evidence.before.get("sessions"))
-    extra_tokens = evidence.per_day(loop.total) * evidence.tokens_per_step()
-    ending = "fail again and again" if fails else "bring what is already known"
-    sessions = count(evidence.sessions, "session")
-    detail = (
-        f"In {loop.n} of {sessions}{known_before(before)} the agent called {shown(tool)} three times or more "
-        f"with the same arguments, up to {loop.largest:.0f} times. The repeats {ending}: "
-        f"{evidence.pace(loop.total, 'call')} for nothing"
-        f"{_costs(evidence, extra_tokens)}."
-    )
-    return Finding(
-        key=f"loop:{tool}",
-        rule="loop",
-        goal=Goal.accuracy if fails else Goal.cost,
-        title=(
-            f"{shown(tool)} called with the same arguments up to {loop.largest:.0f} times "
-            f"({count(loop.n, 'session')}{evidence.within})"
-        ),
-        detail=detail,
-        severity=loop.n / evidence.sessions,
-        impact=evidence.per_day(loop.n) if fails else extra_tokens,
-        cites=(
-            evidence.cite(
-                "loop.sessions",
-                loop.n,
-                evidence.sessions,
-                samples=loop.samples,
-                labels={"tool": tool},
-            ),
-            evidence.cite("loop.longest", loop.largest, loop.n, labels={"tool": tool}),
-            *(
-                [evidence.cite("error_loop.sessions", failing.n, evidence.sessions, labels={"tool": tool})]
-                if failing.n
-                else []
-            ),
-        ),
-        tool=tool,
-        advice=_loop_advice(tool, fails=fails),
-    )
-
-
 def _redundant_finding(evidence: Evidence, tool: str, calls: Measure, redundant: Measure) -> Finding:
     before = share(evidence.before.get("redundant_calls", tool=tool), evidence.before.get("tool.calls", tool=tool))
     repeats = evidence.per_day(redundant.total)
@@ -157,7 +83,7 @@ def _redundant_finding(evidence: Evidence, tool: str, calls: Measure, redundant:
         detail=(
             f"In {redundant.n} of the {count(calls.n, 'session')} that call {shown(tool)}"
             f"{known_before(before)} the agent called it again with arguments that it already had in that "
-            f"session: {evidence.pace(redundant.total, 'call')}{_costs(evidence, extra_tokens)}."
+            f"session: {evidence.pace(redundant.total, 'call')}{evidence.costs(extra_tokens)}."
         ),
         severity=part,
         impact=extra_tokens,
@@ -204,24 +130,6 @@ def _repeated_finding(evidence: Evidence, argument: str, repeated: Measure) -> F
                 labels={"argument": argument},
             ),
         ),
-    )
-
-
-def _costs(evidence: Evidence, tokens_a_day: float) -> str:
-    return f", {evidence.cost_a_day(tokens_a_day)}" if tokens_a_day > 0 else ""
-
-
-def _loop_advice(tool: str, *, fails: bool) -> str | None:
-    if not is_name(tool):
-        return None
-    if fails:
-        return (
-            f"Do not call `{tool}` again with arguments that have just failed: correct them first, and after "
-            "two errors tell the user what is missing."
-        )
-    return (
-        f"Do not call `{tool}` again with the same arguments: use the result that is already there, and go "
-        "on or finish."
     )
 
 

@@ -14,8 +14,10 @@ FAMILY_ALPHA = 0.02
 # Worth a line, not an item: unlikely to be chance (not adjusted for how much was looked at), seen more than
 # once, and twice what is healthy.
 WATCHING_ALPHA = 0.15
+WATCHING_CHANGE_ALPHA = 0.02  # of what is held against the time before: there is much of it, and it drifts
 WATCHING_SESSIONS_MIN = 2
 WATCHING_TIMES_MIN = 2.0
+WATCHING_CHANGE_MIN = 1.25
 
 Thresholds = Mapping[str, float]
 
@@ -50,6 +52,7 @@ class Rule:
     thresholds: Thresholds
     reason: str  # why this is worth a person's time
     check: Callable[[Snapshot, Thresholds], RuleOutcome]
+    weight: float = 1.0  # its part of the error probability, beside the other rules that had something to test
 
     def examine(self, snapshot: Snapshot) -> RuleOutcome:
         return self.check(snapshot, self.thresholds)

@@ -1,100 +1,42 @@
-"""The table of rules, and the one decision over all that they tested."""
+"""All rules over one snapshot, and the one decision over all that they tested."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
-from optimizer.diagnose import repeats, texts, tools, unused
-from optimizer.diagnose.rule import FAMILY_ALPHA, Diagnosis, Rule, Test
+from optimizer.diagnose.answered import name_the_baseline, since_answer
+from optimizer.diagnose.rule import FAMILY_ALPHA, Diagnosis, Rule, RuleOutcome, Test
+from optimizer.diagnose.table import RULES
 from optimizer.records.findings import Finding, Goal, Watching
-from optimizer.records.snapshot import Snapshot
+from optimizer.records.snapshot import MONTH, Snapshot
 from optimizer.stats.bounds import survivors
 
 WATCHING_MAX = 5
+# The run's own window, beside each of the wider ones: what broke today is what cannot wait.
+OWN_WINDOW_WEIGHT = 2.0
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        id="tool_failing",
-        goal=Goal.accuracy,
-        thresholds={"healthy_call_share": 0.05, "sessions_min": 5, "failing_sessions_min": 3},
-        reason="A few failing calls are everyday life; a tool that fails for many who need it costs results.",
-        check=tools.failing,
-    ),
-    Rule(
-        id="tool_abandoned",
-        goal=Goal.accuracy,
-        thresholds={
-            "healthy_share": 0.05,
-            "share_min": 0.01,
-            "sessions_min": 5,
-            "failing_sessions_min": 3,
-            "calling_before_min": 20,
-        },
-        reason="A call that fails and is not tried again is a step that never happened, and nobody is told.",
-        check=tools.abandoned,
-    ),
-    Rule(
-        id="tool_unused",
-        goal=Goal.capability,
-        thresholds={
-            "sessions_min": 5,
-            "sessions_before_min": 20,
-            "calling_before_min": 5,
-            "share_before_min": 0.02,
-        },
-        reason="A tool that was in use and fell silent is something that the agent could do and does not.",
-        check=unused.unused,
-    ),
-    Rule(
-        id="loop",
-        goal=Goal.cost,
-        thresholds={
-            "healthy_share_short": 0.05,
-            "healthy_share_bad": 0.01,
-            "long_repeats": 4,
-            "failing_part": 0.5,
-            "sessions_min": 5,
-            "looping_sessions_min": 3,
-        },
-        reason="The same call again and again brings nothing new, and each repeat sends the whole context.",
-        check=repeats.loops,
-    ),
-    Rule(
-        id="redundant_calls",
-        goal=Goal.cost,
-        thresholds={"healthy_share": 0.10, "sessions_min": 5, "repeating_sessions_min": 3},
-        reason="What a tool has already answered in a session need not be asked again.",
-        check=repeats.redundant_calls,
-    ),
-    Rule(
-        id="prompt_included_twice",
-        goal=Goal.cost,
-        thresholds={"characters_min": 200},
-        reason="Text that an include brings anyway is sent, and paid for, twice in every turn.",
-        check=texts.prompt_includes,
-    ),
-    Rule(
-        id="prompt_duplicate",
-        goal=Goal.cost,
-        # Two sections may share a sentence or two for good reason; a whole block was pasted twice.
-        thresholds={"characters_min": 300},
-        reason="Text that stands twice in a prompt is sent, and paid for, twice in every turn.",
-        check=texts.prompt_duplicates,
-    ),
-    Rule(
-        id="repeated_text",
-        goal=Goal.cost,
-        thresholds={"healthy_share": 0.01, "sessions_min": 5, "repeating_sessions_min": 3},
-        reason="A long text that the model writes into call after call is paid for as output each time.",
-        check=repeats.repeated_text,
-    ),
-)
-
-# A rule that has nothing to add where the other one already speaks of the same tool.
-SILENT_WHERE: Mapping[str, str] = {"redundant_calls": "loop"}
+# A rule that has nothing to add where one of the others already speaks of the same tool.
+SILENT_WHERE: Mapping[str, frozenset[str]] = {
+    "redundant_calls": frozenset({"loop", "error_loop"}),
+    "loop": frozenset({"error_loop"}),
+}
+# The same for what is about the whole agent: where one of the others speaks at all.
+SILENT_WHERE_ANY: Mapping[str, frozenset[str]] = {
+    "errors_up": frozenset({"tool_failing", "tool_abandoned", "tool_errors_up"}),
+    "steps_up": frozenset({"cost_up"}),
+    "cost_spike": frozenset({"cost_up"}),
+}
 
 _GOAL_ORDER = {goal: position for position, goal in enumerate((Goal.accuracy, Goal.capability, Goal.cost))}
+
+
+class _Weighed(NamedTuple):
+    test: Test
+    weight: float
 
 
 def diagnose(
@@ -103,38 +45,85 @@ def diagnose(
     """What is wrong in this snapshot, and what to watch.
 
     `starts` holds, for findings that were answered, the moment from which their window may begin: a look that
-    begins earlier says nothing about them. All tests of the run share `FAMILY_ALPHA`. Where several looks
-    show the same trouble, the shortest one speaks.
+    begins earlier says nothing about them, and no comparison has that moment on one of its sides.
+
+    All tests of the run share `FAMILY_ALPHA`. Each rule that has something to test gets its weight of it, each
+    thing that it tests (a tool, say) an equal part of that, and half of it the run's own window: so many tools
+    take nothing from the rules that ask about the whole agent, and three looks at one thing count as one. What
+    a hypothesis leaves that falls is shared by the others (Holm). Where several looks show the same trouble,
+    the shortest one speaks.
     """
-    outcomes = [rule.examine(snapshot) for rule in rules]
-    tests = _allowed((test for outcome in outcomes for test in outcome.tests), starts or {})
-    too_little = _allowed((test for outcome in outcomes for test in outcome.watching), starts or {})
-    rejected = survivors([test.p_value for test in tests], FAMILY_ALPHA)
+    starts = starts or {}
+    outcomes = _outcomes(snapshot, starts, rules)
+    weighed = [one for rule, outcome in zip(rules, outcomes, strict=True) for one in _weigh(rule, outcome.tests)]
+    rejected = survivors([test.p_value for test, _ in weighed], FAMILY_ALPHA, [weight for _, weight in weighed])
     sure: dict[str, Finding] = {}
-    ordered = sorted(zip(tests, rejected, strict=True), key=lambda entry: entry[0].since, reverse=True)
-    for test, is_rejected in ordered:
+    ordered = sorted(zip(weighed, rejected, strict=True), key=lambda entry: entry[0].test.since, reverse=True)
+    for (test, _), is_rejected in ordered:
         if is_rejected and test.finding is not None:
             sure.setdefault(test.key, test.finding)
     certain = (finding for outcome in outcomes for finding in outcome.findings)
     findings = _without_echoes([*sure.values(), *certain])
+    tests = [test for test, _ in weighed]
     return Diagnosis(
         findings=tuple(sorted(findings, key=_order)),
-        watching=_watching([*tests, *too_little], findings),
+        watching=_watching([*tests, *(test for outcome in outcomes for test in outcome.watching)], findings),
         tests=len(tests),
     )
 
 
+def _outcomes(snapshot: Snapshot, starts: Mapping[str, datetime], rules: Sequence[Rule]) -> list[RuleOutcome]:
+    """What each rule says; of a thing that was answered, what it says of the time since."""
+    oldest = snapshot.looks[-1].window.since - MONTH
+    recent = {key: start for key, start in starts.items() if start > oldest}
+    outcomes = [_only(rule.examine(snapshot), lambda key: key not in recent) for rule in rules]
+    for start in sorted(set(recent.values())):
+        since = since_answer(snapshot, start)
+        if since is None:
+            continue
+        keys = {key for key, moment in recent.items() if moment == start}
+        for place, rule in enumerate(rules):
+            own = _only(rule.examine(since), keys.__contains__)
+            outcomes[place] = replace(
+                outcomes[place],
+                tests=(*outcomes[place].tests, *(_of_its_time(test, start) for test in own.tests)),
+                watching=(*outcomes[place].watching, *own.watching),
+            )
+    return outcomes
+
+
+def _of_its_time(test: Test, start: datetime) -> Test:
+    return test if test.finding is None else replace(test, finding=name_the_baseline(test.finding, start))
+
+
+def _only(outcome: RuleOutcome, wanted: Callable[[str], bool]) -> RuleOutcome:
+    """The findings, and the tests of the keys that are wanted."""
+    return replace(
+        outcome,
+        tests=tuple(test for test in outcome.tests if wanted(test.key)),
+        watching=tuple(test for test in outcome.watching if wanted(test.key)),
+    )
+
+
+def _weigh(rule: Rule, tests: Sequence[Test]) -> Iterator[_Weighed]:
+    newest = max((test.since for test in tests), default=None)
+    parts = [OWN_WINDOW_WEIGHT if test.since == newest else 1.0 for test in tests]
+    of_key: defaultdict[str, float] = defaultdict(float)
+    for test, part in zip(tests, parts, strict=True):
+        of_key[test.key] += part
+    for test, part in zip(tests, parts, strict=True):
+        yield _Weighed(test, rule.weight * part / (len(of_key) * of_key[test.key]))
+
+
 def _without_echoes(findings: Sequence[Finding]) -> list[Finding]:
-    spoken = {(finding.rule, finding.tool) for finding in findings}
+    spoken = {finding.rule for finding in findings}
+    of_tools = {(finding.rule, finding.tool) for finding in findings if finding.tool is not None}
     return [
         finding
         for finding in findings
-        if (SILENT_WHERE.get(finding.rule), finding.tool) not in spoken or finding.tool is None
+        if spoken.isdisjoint(SILENT_WHERE_ANY.get(finding.rule, ()))
+        and of_tools.isdisjoint((rule, finding.tool) for rule in SILENT_WHERE.get(finding.rule, ()))
     ]
-
-
-def _allowed(tests: Iterable[Test], starts: Mapping[str, datetime]) -> list[Test]:
-    return [test for test in tests if test.key not in starts or test.since >= starts[test.key]]
 
 
 def _watching(tests: Iterable[Test], findings: Sequence[Finding]) -> tuple[Watching, ...]:
@@ -152,7 +141,8 @@ def _watching(tests: Iterable[Test], findings: Sequence[Finding]) -> tuple[Watch
 
 
 def _subject(key: str) -> str:
-    return key.partition(":")[2]
+    """What the finding is about: the tool or the text behind the colon; without one, the whole agent by rule."""
+    return key.partition(":")[2] or key
 
 
 def _order(finding: Finding) -> tuple[int, float, str]:

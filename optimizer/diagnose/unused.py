@@ -55,7 +55,7 @@ def _unused_finding(evidence: Evidence, name: str, calls_before: Measure) -> Fin
         title=f"{shown(name)} not called for {evidence.span}, before that in {percent(before)} of sessions",
         detail=(
             f"The agent declares {shown(name)} and did not call it in any of its "
-            f"{count(evidence.sessions, 'session')}; in the 30 days before, {percent(before)} of sessions "
+            f"{count(evidence.sessions, 'session')}; before that, {percent(before)} of sessions "
             f"called it. About {without} go without it. Look whether the prompt still speaks of it, "
             "whether its description changed, and whether the agent still gets it."
         ),

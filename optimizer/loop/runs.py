@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from optimizer.clock import Clock, iso
 from optimizer.deploy.plan import untold
+from optimizer.diagnose.alarms import spell_window, traffic_alarms
 from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.measuring import Measured, Measuring
@@ -21,8 +22,8 @@ from optimizer.propose.items import Proposal, propose
 from optimizer.propose.suppress import rule_starts
 from optimizer.records.report import RunReport, RunStatus
 from optimizer.records.session import Header
-from optimizer.records.snapshot import MONTH, PromptText, Snapshot
-from optimizer.records.window import Window, spell
+from optimizer.records.snapshot import PromptText, Snapshot
+from optimizer.records.window import Window
 from optimizer.stores.agents import Agent
 from optimizer.stores.audit import audit_body
 from optimizer.stores.rollups import RollupStore
@@ -34,8 +35,6 @@ _JOIN_SECONDS = 200  # how long a second caller waits for the run that is under 
 _JOIN_TURN_SECONDS = 2.0  # then it asks again whether it may run itself
 _JOIN_STEP_SECONDS = 0.25
 _VERDICTS_SHOWN_MAX = 3
-_USUAL_SHARE_MIN = 0.3  # of the usual traffic: below this something is wrong with the traces
-_USUAL_SESSIONS_MIN = 20
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class Runs:
             proposal,
             measured,
             exact,
-            alarms + _alarms(snapshot, newest, exact=exact),
+            alarms + traffic_alarms(snapshot, newest, exact=exact),
             untold(declared.agent, list(traced.values())),
         )
 
@@ -197,7 +196,7 @@ class _Found:
         measures = self.snapshot.main.measures
         cost = measures.get("cost_usd")
         return Header(
-            span=_span(self.snapshot.window, exact=self.exact),
+            span=spell_window(self.snapshot.window, exact=self.exact),
             sessions=measures.get("sessions").n,
             cost_usd_mean=cost.mean if cost.n else None,
             verdicts=tuple(one.verdict for one in self.measured[:_VERDICTS_SHOWN_MAX]),
@@ -218,24 +217,6 @@ class _Found:
             dropped=self.proposal.dropped,
             seconds=round(seconds, 3),
         )
-
-
-def _span(window: Window, *, exact: bool) -> str:
-    return f"{window.since:%Y-%m-%d} to {window.until:%Y-%m-%d}" if exact else spell(window.until - window.since)
-
-
-def _alarms(snapshot: Snapshot, newest: datetime | None, *, exact: bool) -> tuple[str, ...]:
-    """Quiet is not blind: no traffic, or far less than usual, is said first."""
-    window = snapshot.window
-    sessions = snapshot.main.measures.get("sessions").n
-    usual = snapshot.main.before.get("sessions").n * ((window.until - window.since) / MONTH)
-    when = f"from {_span(window, exact=True)}" if exact else f"in the last {_span(window, exact=False)}"
-    if not sessions:
-        seen = f"the newest trace began {newest:%Y-%m-%d %H:%M} UTC" if newest else "no trace was ever imported"
-        return (f"No agent sessions {when}; {seen}: check that traces still arrive.",)
-    if usual >= _USUAL_SESSIONS_MIN and sessions < _USUAL_SHARE_MIN * usual:
-        return (f"Only {sessions} agent sessions {when}, usually about {usual:.0f}: check the traces.",)
-    return ()
 
 
 def _session_row(found: _Found, at: datetime, expires_hours: float) -> dict[str, Any]:

@@ -13,6 +13,12 @@ from optimizer.stats.histogram import quantile
 
 SPLIT_LABELS = ("prompt_version", "model", "task_category", "environment", "release")
 MEANS = ("cost_usd", "tokens_in", "tokens_out", "tokens_cached", "steps", "user_messages")
+# Sessions that have it -> the share of all sessions, and how often it was there in all.
+RATES = (
+    ("escalations", "escalation_rate", None),
+    ("many_messages", "many_messages_rate", None),
+    ("repeated_request", "repeated_request_rate", "repeated_requests"),
+)
 QUANTILES = (("p50", 0.5), ("p95", 0.95))
 
 _Labels = Mapping[str, str]
@@ -43,7 +49,8 @@ def facts_of(
     - `baseline` is the same number over the comparison window, None where it has none. A count is that
       window's count: it is not scaled to the length of this one, which history may not fill.
     - `n` is the sessions behind a mean, the calls behind an error rate, the results behind a latency, the
-      sessions that have it behind a count of calls, errors and texts, all sessions behind the others.
+      sessions that have it behind a count of calls, errors, texts and tokens, the sessions that call behind
+      `tool.error_session_rate`, those with known tokens behind `input_heavy_rate`, all sessions behind the others.
     """
     drafts_before = _drafts(before, tools, characters_per_token) if before.get("sessions").n else ()
     baselines = {(draft.name, tuple(sorted(draft.labels.items()))): draft.value for draft in drafts_before}
@@ -69,11 +76,16 @@ def _drafts(measures: Measures, tools: Sequence[str], characters_per_token: floa
     yield from _common(measures, {}, always=True)
     if measures.get("sessions").n:
         yield from _repeats(measures)
+        yield from _rates(measures)
         yield from _by_tool(measures, tools)
     yield from _by_argument(measures, characters_per_token)
     for label in SPLIT_LABELS:
         for value in measures.by("sessions", label):
             yield from _common(measures, {label: value}, always=False)
+            yield from _latencies(measures, {label: value})
+    for labels, _ in measures.named("sessions"):
+        if labels.keys() == {"model", "task_category"}:
+            yield from _outcomes(measures, labels)
 
 
 def _common(measures: Measures, labels: _Labels, *, always: bool) -> Iterator[_Draft]:
@@ -87,13 +99,25 @@ def _common(measures: Measures, labels: _Labels, *, always: bool) -> Iterator[_D
     success = measures.get("success", **labels)
     if success.n:
         yield _Draft("success_rate", labels, success.mean, success.n, success.samples)
-    for name in MEANS:
-        measure = measures.get(name, **labels)
-        if measure.n:
-            yield _Draft(f"{name}.mean", labels, measure.mean, measure.n)
+    yield from (_mean(measures, name, labels) for name in MEANS if measures.get(name, **labels).n)
     yield from _calls(measures, labels)
     escalations = measures.get("escalations", **labels)
     yield _Draft("escalations", labels, escalations.n, sessions.n, escalations.samples)
+
+
+def _outcomes(measures: Measures, labels: _Labels) -> Iterator[_Draft]:
+    """Of one model in one task category: how many, how well, and for how much."""
+    sessions, success = measures.get("sessions", **labels), measures.get("success", **labels)
+    yield _Draft("sessions", labels, sessions.n, sessions.n)
+    if success.n:
+        yield _Draft("success_rate", labels, success.mean, success.n, success.samples)
+    if measures.get("cost_usd", **labels).n:
+        yield _mean(measures, "cost_usd", labels)
+
+
+def _mean(measures: Measures, name: str, labels: _Labels) -> _Draft:
+    measure = measures.get(name, **labels)
+    return _Draft(f"{name}.mean", labels, measure.mean, measure.n)
 
 
 def _calls(measures: Measures, labels: _Labels) -> Iterator[_Draft]:
@@ -102,6 +126,15 @@ def _calls(measures: Measures, labels: _Labels) -> Iterator[_Draft]:
     yield _Draft("tool.errors", labels, errors.total, errors.n, errors.samples)
     if calls.total:
         yield _Draft("tool.error_rate", labels, errors.total / calls.total, round(calls.total), errors.samples)
+        share = min(errors.n, calls.n) / calls.n
+        yield _Draft("tool.error_session_rate", labels, share, calls.n, errors.samples)
+
+
+def _latencies(measures: Measures, labels: _Labels) -> Iterator[_Draft]:
+    latency = measures.get("tool.latency_ms", **labels)
+    if latency.n:
+        for suffix, q in QUANTILES:
+            yield _Draft(f"tool.latency_ms.{suffix}", labels, quantile(latency.buckets, q), latency.n)
 
 
 def _repeats(measures: Measures) -> Iterator[_Draft]:
@@ -113,16 +146,27 @@ def _repeats(measures: Measures) -> Iterator[_Draft]:
     yield _Draft("redundant_calls", {}, redundant.total, redundant.n, redundant.samples)
 
 
+def _rates(measures: Measures) -> Iterator[_Draft]:
+    sessions = measures.get("sessions").n
+    for name, rate, times in RATES:
+        measure = measures.get(name)
+        if measure.n:
+            yield _Draft(rate, {}, min(measure.n, sessions) / sessions, sessions, measure.samples)
+            if times is not None:
+                yield _Draft(times, {}, measure.total, measure.n, measure.samples)
+    heavy, known = measures.get("input_heavy"), measures.get("tokens_in").n
+    if heavy.n and known:
+        yield _Draft("input_heavy_rate", {}, min(heavy.n, known) / known, known, heavy.samples)
+        yield _Draft("input_heavy.tokens", {}, heavy.total, heavy.n, heavy.samples)
+
+
 def _by_tool(measures: Measures, tools: Sequence[str]) -> Iterator[_Draft]:
     sessions = measures.get("sessions").n
     called = measures.by("tool.calls", "tool")
     for tool in sorted(called.keys() | measures.by("tool.errors", "tool").keys()):
         labels = {"tool": tool}
         yield from _calls(measures, labels)
-        latency = measures.get("tool.latency_ms", tool=tool)
-        if latency.n:
-            for suffix, q in QUANTILES:
-                yield _Draft(f"tool.latency_ms.{suffix}", labels, quantile(latency.buckets, q), latency.n)
+        yield from _latencies(measures, labels)
         yield from _tool_troubles(measures, labels, called.get(tool, Measure()))
     yield from (_Draft("tool.never_called", {"tool": tool}, 0, sessions) for tool in sorted({*tools} - called.keys()))
     for labels, measure in _most_frequent(measures):
@@ -140,6 +184,8 @@ def _tool_troubles(measures: Measures, labels: _Labels, calls: Measure) -> Itera
         yield _Draft("loop.longest", labels, loop.largest, loop.n, loop.samples)
     if error_loop.n:
         yield _Draft("error_loop.sessions", labels, error_loop.n, sessions, error_loop.samples)
+        yield _Draft("error_loop.errors", labels, error_loop.total, error_loop.n, error_loop.samples)
+        yield _Draft("error_loop.longest", labels, error_loop.largest, error_loop.n, error_loop.samples)
     if redundant.n:
         yield _Draft("redundant_calls", labels, redundant.total, redundant.n, redundant.samples)
 

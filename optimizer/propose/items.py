@@ -58,7 +58,7 @@ def propose(
             dropped.append(Dropped(key=finding.key, reason=reason))
             continue
         edits, note = _edits_of(finding, prompts, pinned, taken)
-        type_ = ItemType.prompt_change if edits else ItemType.code_change
+        type_ = ItemType.prompt_change if edits else finding.by_hand
         sha256 = content_sha256(type_, edits)
         for edit in edits:
             taken.setdefault(edit.prompt, []).append(edit)

@@ -45,6 +45,7 @@ class Finding(Record):
     tool: str | None = None
     edits: tuple[Edit, ...] = ()  # where the rule itself knows the change (duplicated text)
     advice: str | None = None  # a rule for the prompt, in our words, that `propose` turns into an edit
+    by_hand: ItemType = ItemType.code_change  # what a person has to change where no edit answers it
 
 
 class Watching(Record):

@@ -10,13 +10,15 @@ from tests.unit.diagnose.builders import Traffic, prompt, snapshot
 def test_repeats_that_fail_are_a_matter_of_accuracy() -> None:
     traffic = Traffic(240, {"search": (200, 400)}).loops("search", 12, 30, 4, failing=9)
     found = diagnose(snapshot(traffic)).findings
-    assert [(finding.key, finding.goal) for finding in found] == [("loop:search", Goal.accuracy)]
-    assert found[0].impact == 12
+    # It has said it all: that the same tool loops is no second item.
+    assert [(finding.key, finding.goal) for finding in found] == [("error_loop:search", Goal.accuracy)]
+    assert found[0].impact == 9
     assert "correct them first" in (found[0].advice or "")
     cited = {cite.name: cite for cite in found[0].cites}
     assert (cited["loop.sessions"].value, cited["loop.sessions"].n) == (12, 240)
-    assert cited["loop.longest"].value == 4
-    assert cited["error_loop.sessions"].value == 9
+    assert cited["error_loop.longest"].value == 4
+    assert (cited["error_loop.sessions"].value, cited["error_loop.sessions"].n) == (9, 240)
+    assert cited["error_loop.errors"].value == 30
 
 
 def test_a_third_look_in_a_few_sessions_is_everyday_life() -> None:
