@@ -104,6 +104,13 @@ def build_parser() -> Parser:
     how = migrate.add_mutually_exclusive_group()
     how.add_argument("--into", metavar="DIR", help="copy the migrations into this folder instead")
     how.add_argument("--sql", action="store_true", help="print what is missing as one script instead")
+    _uninstall_options(
+        add(
+            "uninstall",
+            "export the audit, then take Ratchet out of the database",
+            "Drops the schema ratchet, the functions ratchet_... and the view optimization_sessions; nothing else.",
+        )
+    )
     doctor = add("doctor", "what is configured, reachable and missing")
     doctor.add_argument("--verify-audit", action="store_true", help="recompute the audit chain of every agent")
     rollback = add("rollback", "take the last deployment back")
@@ -149,6 +156,15 @@ def _optimize_options(parser: Parser) -> None:
     parser.add_argument("--slot", help=argparse.SUPPRESS)
     parser.add_argument("--dry-run", action="store_true", help="write no session, decision or notice")
     parser.add_argument("--json", action="store_true", help="print the session as JSON")
+
+
+def _uninstall_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--export", required=True, metavar="FILE", help="where the audit goes (JSON lines); not there yet"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--yes", action="store_true", help="drop without asking first")
+    how.add_argument("--sql", action="store_true", help="print the script that drops it instead, to be pasted")
 
 
 def _number(text: str) -> float:

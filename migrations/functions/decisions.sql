@@ -40,6 +40,12 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
             order by seq limit least(p_limit, 1000)) page), '[]'::jsonb));
 $$;
 
+-- The agents that have a chain: [agent], also those that were never registered.
+create or replace function public.ratchet_decisions_agents() returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(agent order by agent), '[]'::jsonb) from ratchet.decision_heads;
+$$;
+
 -- The newest rows, newest first.
 create or replace function public.ratchet_decisions_newest(p_agent text, p_limit integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
+from optimizer.db.ours import refuse_strangers
 from optimizer.db.port import Database
 from optimizer.errors import DatabaseError, DatabaseUnavailable, FunctionMissing, SchemaTooOld, UsageError
 
@@ -67,16 +68,19 @@ async def require_current(database: Database) -> None:
 def apply(dsn: str) -> tuple[Migration, ...]:
     """Applies what is missing, each file in its own transaction, and returns it. Several callers at once are safe."""
     where = name_of(dsn)
+    known = all_migrations()
     done: list[Migration] = []
     try:
         with _connect(dsn, where) as connection:
-            for migration in all_migrations():
+            for migration in known:
                 with connection.transaction():
                     connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
                     # A lock that somebody's long query holds must not stop the whole database behind us.
                     connection.execute("set local lock_timeout = '5s'")
                     if _applied(connection, migration.version):
                         continue
+                    if migration is known[0]:
+                        refuse_strangers(connection)
                     connection.execute(migration.sql.encode())
                     connection.execute(_RELOAD)
                     done.append(migration)

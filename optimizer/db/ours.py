@@ -1,4 +1,4 @@
-"""What in a database is ours, by the names that the migrations create; and what stands in their place before them."""
+"""What in a database is ours, by the names that migrations create; and what of the owner's stands in the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from optimizer.errors import DatabaseError
 
 VIEW = "optimization_sessions"  # in the schema public
 _TABLE = re.compile(r"^create table (?:if not exists )?ratchet\.(\w+)", re.MULTILINE)
-_FUNCTION = re.compile(r"^create (?:or replace )?function public\.(\w+)", re.MULTILINE)
 
 _IN_THE_WAY = """
 select 'the relation or type public.' || typname as what from pg_type
@@ -20,7 +19,7 @@ union all
 select 'the schema ratchet, which holds ' || relname from pg_class where relnamespace = to_regnamespace('ratchet')
 union all
 select 'the function public.' || proname from pg_proc
-where pronamespace = 'public'::regnamespace and proname = any (%(functions)s)
+where pronamespace = 'public'::regnamespace and starts_with(proname, 'ratchet_')
 order by what limit 1
 """
 
@@ -30,15 +29,9 @@ def tables_of(scripts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name for script in scripts for name in _TABLE.findall(script)}))
 
 
-def functions_of(scripts: Iterable[str]) -> tuple[str, ...]:
-    """The functions of the schema `public` that they create, sorted."""
-    return tuple(sorted({name for script in scripts for name in _FUNCTION.findall(script)}))
-
-
-def refuse_strangers(connection: psycopg.Connection, scripts: Iterable[str]) -> None:
+def refuse_strangers(connection: psycopg.Connection) -> None:
     """Before the first migration: raises `DatabaseError` where something of the owner's has a name of ours."""
-    named = {"view": VIEW, "functions": list(functions_of(scripts))}
-    found = connection.execute(_IN_THE_WAY, named).fetchone()
+    found = connection.execute(_IN_THE_WAY, {"view": VIEW}).fetchone()
     if found is not None:
         raise DatabaseError(
             f"This database has something of yours under a name that Ratchet needs ({found[0]}); rename it, or give "

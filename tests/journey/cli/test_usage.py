@@ -11,7 +11,7 @@ import pytest
 from tests.journey.cli.program import COMMAND, Ratchet, Said
 
 At = Callable[..., Ratchet]
-COMMANDS = ("demo", "import", "optimize", "chat", "parse", "migrate", "doctor", "rollback")
+COMMANDS = ("demo", "import", "optimize", "chat", "parse", "migrate", "uninstall", "doctor", "rollback")
 REPLY = b'{"text": "deploy all", "pending": []}\n'
 HEAVY = ("asyncio", "pgserver", "prompt_toolkit", "psycopg", "pydantic", "rapidfuzz", "rich", "scipy")
 
@@ -19,7 +19,7 @@ HEAVY = ("asyncio", "pgserver", "prompt_toolkit", "psycopg", "pydantic", "rapidf
 def test_help_names_every_command_and_imports_nothing_heavy(at: At) -> None:
     said = at(None).process("--help", before=())
     assert said.code == 0
-    assert all(f"\n    {command} " in said.out for command in COMMANDS)
+    assert all(f"\n    {command}" in said.out for command in COMMANDS)
     watched = subprocess.run(
         [COMMAND[0], "-X", "importtime", "-m", "bot", "--help"], capture_output=True, text=True, check=True
     )
@@ -39,7 +39,7 @@ def test_every_command_helps(at: At, command: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("", "ratchet: name a command: demo, import, optimize, chat, parse, migrate, doctor, rollback; see `ratchet"),
+        ("", "ratchet: name a command: demo, import, optimize, chat, parse, migrate, uninstall, doctor, rollback; see"),
         ("optimise", "ratchet: there is no command 'optimise' (did you mean 'optimize'?); see `ratchet --help`."),
         ("frobnicate", "ratchet: there is no command 'frobnicate'; see `ratchet --help`."),
         ("--hepl", "ratchet: there is no option '--hepl' (did you mean '--help'?); see `ratchet --help`."),
