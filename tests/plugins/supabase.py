@@ -77,14 +77,6 @@ class SupabaseProject:
         """What the SQL editor of the dashboard connects as."""
         return make_conninfo(self.dsn, user=OWNER)
 
-    def limit(self, milliseconds: int) -> None:
-        """How long a call may take, for connections from now on: call it before the first one."""
-        name = sql.Identifier(str(conninfo_to_dict(self.dsn)["dbname"]))
-        statement = sql.SQL("alter role authenticator in database {} set statement_timeout = {}")
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute(statement.format(name, sql.Literal(milliseconds)))
-            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'")
-
 
 def key_for(role: str) -> str:
     """A legacy key: a JWT signed with HS256 (RFC 7519)."""
@@ -183,6 +175,19 @@ def project(project_server_dsn: str) -> Iterator[SupabaseProject]:
     """A project into which our migrations were pasted."""
     with copy_of(TEMPLATE, project_server_dsn, owner=OWNER) as dsn, project_on(dsn) as project:
         yield project
+
+
+@pytest.fixture
+def hurried_project(project_server_dsn: str) -> Iterator[SupabaseProject]:
+    """A project that ends a call after 300 milliseconds."""
+    with copy_of(TEMPLATE, project_server_dsn, owner=OWNER) as dsn:
+        name = sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("alter role authenticator in database {} set statement_timeout = '300ms'").format(name)
+            )
+        with project_on(dsn) as project:
+            yield project
 
 
 @pytest.fixture

@@ -248,11 +248,10 @@ async def test_a_migration_by_address_is_known_to_the_api_at_once(bare_project: 
         await database.close()
 
 
-async def test_a_call_beyond_the_limit_of_the_api_is_ended_by_the_server(project: SupabaseProject) -> None:
-    with psycopg.connect(project.dsn, autocommit=True) as connection:
+async def test_a_call_beyond_the_limit_of_the_api_is_ended_by_the_server(hurried_project: SupabaseProject) -> None:
+    with psycopg.connect(hurried_project.dsn, autocommit=True) as connection:
         connection.execute(SLEEP)
-    project.limit(milliseconds=300)
-    database = SupabaseDatabase(project.url, project.key)
+    database = SupabaseDatabase(hurried_project.url, hurried_project.key)
     await database.open()
     try:
         await _known(database, "probe_sleep", seconds=0)
