@@ -6,10 +6,13 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import nchypergeom_fisher
 
 from optimizer.stats.bounds import (
     binomial_tail,
+    count_fell,
     lower_bound,
+    odds_of_margin,
     share_fell,
     share_rose,
     survivors,
@@ -108,3 +111,45 @@ def test_holm_finds_what_bonferroni_finds_and_nothing_above_alpha(p_values: list
     for p_value, is_rejected in zip(p_values, rejected, strict=True):
         assert is_rejected or p_value > 0.02 / len(p_values)
         assert not is_rejected or p_value <= 0.02
+
+
+@given(shares, shares, st.sampled_from([0.5, 1.3, 4.0]))
+def test_a_rise_beyond_a_margin_has_fishers_noncentral_distribution(
+    now: tuple[int, int], before: tuple[int, int], odds_ratio: float
+) -> None:
+    (k, n), (k_before, n_before) = now, before
+    theirs = nchypergeom_fisher.sf(k - 1, n + n_before, k + k_before, n, odds_ratio)
+    assert share_rose(k, n, k_before, n_before, odds_ratio) == pytest.approx(theirs, rel=1e-5, abs=1e-9)
+
+
+def test_the_odds_of_a_margin_are_those_of_the_raised_share() -> None:
+    assert odds_of_margin(199, 999, 0.05) == pytest.approx((0.2495 / 0.7505) / (0.1995 / 0.8005))
+    assert 1.0 < odds_of_margin(0, 50, 0.02) < math.inf
+    assert odds_of_margin(50, 50, 0.02) == 1.0  # there is nothing above all of them
+
+
+def test_far_fewer_than_before_is_a_binomial_tail() -> None:
+    # Given 50 in five periods, the last one has 2 or fewer of them by chance: Binomial(50, 1/5).
+    assert count_fell(2, 48, 4) == pytest.approx(1 - exact_tail(3, 50, 0.2))
+    assert count_fell(0, 0, 4) == 1.0
+    assert count_fell(2, 48, 4, dispersion=4.0) > 20 * count_fell(2, 48, 4)
+    with pytest.raises(ValueError, match="less than chance"):
+        count_fell(2, 48, 4, dispersion=0.5)
+
+
+def test_weights_share_the_error_probability() -> None:
+    # 0.018 would fall against its half of 0.02 without weights.
+    assert survivors([0.018, 0.5], 0.02) == (False, False)
+    assert survivors([0.018, 0.5], 0.02, [9.5, 0.5]) == (True, False)
+    # What one hypothesis leaves that falls, the rest share.
+    assert survivors([0.001, 0.012, 0.5], 0.02, [1.0, 2.0, 1.0]) == (True, True, False)
+    assert survivors([], 0.02, []) == ()
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.5, 1.0, 4.0])), max_size=8))
+def test_weighted_holm_finds_what_weighted_bonferroni_finds(family: list[tuple[float, float]]) -> None:
+    p_values, weights = [p for p, _ in family], [weight for _, weight in family]
+    assert survivors(p_values, 0.05, [3.0] * len(family)) == survivors(p_values, 0.05)
+    for p_value, weight, rejected in zip(p_values, weights, survivors(p_values, 0.05, weights), strict=True):
+        assert rejected or p_value > 0.05 * weight / sum(weights)
+        assert not rejected or p_value <= 0.05
