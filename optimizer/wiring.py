@@ -121,14 +121,20 @@ async def open_ratchet(
 def wire(settings: Settings, database: Database, clock: Clock, people: Callable[[str], People]) -> Ratchet:
     """Puts the parts together over an open database."""
 
+    promptlayer: dict[str, Registry] = {}
+
     def registry_of(agent: str) -> Registry:
         registry = settings.agent(agent).registry
-        if registry != "local":
+        if registry == "local":
+            return LocalRegistry(database, agent, clock)
+        if registry != "promptlayer":
             raise SettingsError(
-                f'The registry of {agent!r} is {registry!r} in ratchet.toml, and only "local" exists in this release; '
-                "write that, or leave it out."
+                f"The registry of {agent!r} is {registry!r} in ratchet.toml, which does not exist in this release; "
+                'write "local" or "promptlayer".'
             )
-        return LocalRegistry(database, agent, clock)
+        if agent not in promptlayer:
+            promptlayer[agent] = _promptlayer(settings, agents, agent)
+        return promptlayer[agent]
 
     agents, rollups, sessions = AgentStore(database), RollupStore(database), SessionStore(database)
     traces = TraceStore(database)
@@ -158,3 +164,23 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         registry_of=registry_of,
         people_of=people,
     )
+
+
+def _promptlayer(settings: Settings, agents: AgentStore, agent: str) -> Registry:
+    """Raises `SettingsError` without a key. Asks for nothing yet."""
+    from optimizer.registries.promptlayer.api import Api
+    from optimizer.registries.promptlayer.registry import PromptLayerRegistry
+
+    environment = settings.environment
+    if environment.promptlayer_api_key is None:
+        raise SettingsError(
+            f"The registry of {agent!r} is 'promptlayer' in ratchet.toml, and PROMPTLAYER_API_KEY is not set; set it "
+            "to a key of the workspace that holds the prompts."
+        )
+
+    async def names() -> set[str]:
+        known = await agents.find(agent)
+        return {*settings.agent(agent).prompts, *(known.prompts if known else ())}
+
+    api = Api(environment.promptlayer_api_key.get_secret_value(), environment.promptlayer_base_url)
+    return PromptLayerRegistry(api, names, environment.promptlayer_prompt_prefix)

@@ -19,6 +19,7 @@ class Environment(BaseSettings):
     supabase_url: str | None = None
     supabase_service_role_key: SecretStr | None = None
     promptlayer_api_key: SecretStr | None = None
+    promptlayer_base_url: str | None = None  # where it is not PromptLayer's own
     promptlayer_prompt_prefix: str = ""
     anthropic_api_key: SecretStr | None = None
     optimizer_model: str | None = None
