@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from optimizer.db.embedded.launch import handle
 from tests.plugins.real_parts import end, pgbouncer, start, wait_until
 
 PORT = 6432
@@ -32,28 +31,28 @@ ignore_startup_parameters = extra_float_digits,options
 
 
 @pytest.fixture(scope="session")
-def pooler_folder(server_dsn: str) -> Iterator[Path]:
+def pooler_host(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where its socket is. As root it runs as the server's user, who alone may enter the server's folder."""
-    program = pgbouncer() / "pgbouncer"
-    folder = Path(tempfile.mkdtemp(prefix="ratchet-pooler-"))
-    server = str(conninfo_to_dict(server_dsn)["host"])
-    handle = os.open(server, os.O_PATH | os.O_DIRECTORY)
-    owner = os.fstat(handle).st_uid
-    os.chown(folder, owner, owner)
+    program, folder = pgbouncer() / "pgbouncer", tmp_path_factory.mktemp("pooler")
     settings, log = folder / "pgbouncer.ini", folder / "log"
-    settings.write_text(SETTINGS.format(host=f"/proc/self/fd/{handle}", port=PORT, folder=folder))
-    settings.chmod(0o644)
-    process = start([program, settings], log, user=owner if os.geteuid() == 0 else None, fds=(handle,))
-    try:
-        wait_until((folder / f".s.PGSQL.{PORT}").exists, process, log)
-        yield folder
-    finally:
-        end(process)
-        os.close(handle)
-        shutil.rmtree(folder)
+    with (
+        handle(Path(str(conninfo_to_dict(server_dsn)["host"]))) as (server, server_path),
+        handle(folder) as (own, own_path),
+    ):
+        settings.write_text(SETTINGS.format(host=server_path, port=PORT, folder=own_path))
+        owner = os.fstat(server).st_uid
+        for path in (folder, settings):
+            os.chown(path, owner, -1)
+        user = owner if os.geteuid() == 0 else None
+        process = start([program, f"{own_path}/{settings.name}"], log, user=user, fds=(server, own))
+        try:
+            wait_until((folder / f".s.PGSQL.{PORT}").exists, process, log)
+            yield f"/proc/{os.getpid()}/fd/{own}"
+        finally:
+            end(process)
 
 
 @pytest.fixture
-def pooled_dsn(dsn: str, pooler_folder: Path) -> str:
+def pooled_dsn(dsn: str, pooler_host: str) -> str:
     """A fresh, migrated database, by way of the pooler; what it keeps open to it ends when the database goes."""
-    return make_conninfo(dsn, host=str(pooler_folder), port=PORT)
+    return make_conninfo(dsn, host=pooler_host, port=PORT)

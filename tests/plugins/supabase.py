@@ -12,8 +12,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from optimizer.db import migrate
+from optimizer.db.embedded.launch import handle
 from optimizer.db.supabase import SupabaseDatabase
 from scripts.migration import GRANTS, changed
 from tests.plugins.database import copy_of, with_database
@@ -129,27 +128,27 @@ def paste(dsn: str, script: str) -> None:
 
 
 @contextmanager
-def project_on(dsn: str) -> Iterator[SupabaseProject]:
+def project_on(dsn: str, folder: Path) -> Iterator[SupabaseProject]:
     """A project's API over a database of its own. It starts in a fifth of a second."""
-    # Not `tmp_path`: the path of a unix socket has 107 bytes at most.
-    folder = Path(tempfile.mkdtemp(prefix="ratchet-api-"))
-    upstream, log = folder / "api", folder / "log"
-    settings = {
-        "PGRST_DB_URI": make_conninfo(dsn, user="authenticator"),
-        "PGRST_DB_SCHEMAS": "public",
-        "PGRST_DB_ANON_ROLE": "anon",
-        "PGRST_DB_MAX_ROWS": "1000",
-        "PGRST_JWT_SECRET": SECRET,
-        "PGRST_SERVER_UNIX_SOCKET": str(upstream),
-    }
-    process = start([postgrest()], log, environment=settings)
-    try:
-        wait_until(lambda: _serves(upstream), process, log)
-        with serve(Gateway(upstream, key_for("service_role"))) as gateway:
-            yield SupabaseProject(dsn, gateway)
-    finally:
-        end(process)
-        shutil.rmtree(folder)
+    log = folder / "log"
+    # By its descriptor: the path of a unix socket has 107 bytes at most.
+    with handle(folder) as (fd, short):
+        upstream = Path(short, "api")
+        settings = {
+            "PGRST_DB_URI": make_conninfo(dsn, user="authenticator"),
+            "PGRST_DB_SCHEMAS": "public",
+            "PGRST_DB_ANON_ROLE": "anon",
+            "PGRST_DB_MAX_ROWS": "1000",
+            "PGRST_JWT_SECRET": SECRET,
+            "PGRST_SERVER_UNIX_SOCKET": str(upstream),
+        }
+        process = start([postgrest()], log, environment=settings, fds=(fd,))
+        try:
+            wait_until(lambda: _serves(upstream), process, log)
+            with serve(Gateway(upstream, key_for("service_role"))) as gateway:
+                yield SupabaseProject(dsn, gateway)
+        finally:
+            end(process)
 
 
 def _serves(upstream: Path) -> bool:
@@ -164,21 +163,21 @@ def _serves(upstream: Path) -> bool:
 
 
 @pytest.fixture
-def bare_project(project_server_dsn: str) -> Iterator[SupabaseProject]:
+def bare_project(project_server_dsn: str, tmp_path: Path) -> Iterator[SupabaseProject]:
     """A project in which nothing of ours is."""
-    with copy_of(BARE, project_server_dsn, owner=OWNER) as dsn, project_on(dsn) as project:
+    with copy_of(BARE, project_server_dsn, owner=OWNER) as dsn, project_on(dsn, tmp_path) as project:
         yield project
 
 
 @pytest.fixture
-def project(project_server_dsn: str) -> Iterator[SupabaseProject]:
+def project(project_server_dsn: str, tmp_path: Path) -> Iterator[SupabaseProject]:
     """A project into which our migrations were pasted."""
-    with copy_of(TEMPLATE, project_server_dsn, owner=OWNER) as dsn, project_on(dsn) as project:
+    with copy_of(TEMPLATE, project_server_dsn, owner=OWNER) as dsn, project_on(dsn, tmp_path) as project:
         yield project
 
 
 @pytest.fixture
-def hurried_project(project_server_dsn: str) -> Iterator[SupabaseProject]:
+def hurried_project(project_server_dsn: str, tmp_path: Path) -> Iterator[SupabaseProject]:
     """A project that ends a call after 300 milliseconds."""
     with copy_of(TEMPLATE, project_server_dsn, owner=OWNER) as dsn:
         name = sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))
@@ -186,7 +185,7 @@ def hurried_project(project_server_dsn: str) -> Iterator[SupabaseProject]:
             connection.execute(
                 sql.SQL("alter role authenticator in database {} set statement_timeout = '300ms'").format(name)
             )
-        with project_on(dsn) as project:
+        with project_on(dsn, tmp_path) as project:
             yield project
 
 

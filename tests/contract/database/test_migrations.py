@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from optimizer.db import migrate
 from optimizer.db.postgres import PostgresDatabase
@@ -16,8 +17,8 @@ from optimizer.errors import DatabaseUnavailable, SchemaTooOld, UsageError
 from optimizer.records.states import DeploymentState, ItemState, SessionState
 from scripts.migration import changed, functions
 from tests.plugins.database import with_database
-
-ROLE = "do $$ begin create role {} nologin; exception when duplicate_object then null; end $$"
+from tests.plugins.pgbouncer import PORT
+from tests.plugins.supabase import CREATE_ROLE
 
 
 @pytest.fixture
@@ -58,6 +59,12 @@ def test_migrating_gives_the_same_functions_as_the_sources(bare_dsn: str):
 
 def test_migrating_again_changes_nothing(bare_dsn: str):
     assert migrate.apply(bare_dsn) == migrate.all_migrations()
+    assert migrate.apply(bare_dsn) == ()
+
+
+def test_migrating_through_a_pooler_in_transaction_mode(bare_dsn: str, pooler_host: str):
+    pooled = make_conninfo(bare_dsn, host=pooler_host, port=PORT)
+    assert migrate.apply(pooled) == migrate.all_migrations()
     assert migrate.apply(bare_dsn) == ()
 
 
@@ -129,7 +136,7 @@ def test_no_function_of_ours_finds_a_temporary_table_first(dsn: str):
 def test_nobody_may_call_our_functions_but_the_service_role(bare_dsn: str):
     with psycopg.connect(bare_dsn, autocommit=True) as connection:
         for role in ("anon", "authenticated", "service_role"):
-            connection.execute(sql.SQL(ROLE).format(sql.Identifier(role)))
+            connection.execute(CREATE_ROLE.format(role=role).encode())
         migrate.apply(bare_dsn)
         rows = connection.execute(
             "select p.proname, has_function_privilege('anon', p.oid, 'execute'),"
@@ -144,7 +151,7 @@ def test_nobody_may_call_our_functions_but_the_service_role(bare_dsn: str):
 def test_the_view_of_sessions_is_read_only_and_for_the_service_role_alone(bare_dsn: str):
     with psycopg.connect(bare_dsn, autocommit=True) as connection:
         for role in ("anon", "authenticated", "service_role"):
-            connection.execute(sql.SQL(ROLE).format(sql.Identifier(role)))
+            connection.execute(CREATE_ROLE.format(role=role).encode())
         migrate.apply(bare_dsn)
         allowed = connection.execute(
             "select has_table_privilege('anon', 'public.optimization_sessions', 'select'),"
