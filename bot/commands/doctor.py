@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from bot.cards.words import safe
+from bot.commands.doctor_tables import table_lines
 from optimizer.errors import RatchetError, SettingsError
 from optimizer.settings import AgentSettings, Settings, load_settings
 from optimizer.wiring import Ratchet, database_source, open_ratchet
@@ -23,8 +24,10 @@ _TRANSPORTS = {
 }
 _AGENT_KEYS_LATER = ("schedule", "budget")
 _LATER = "accepted, but not used by this release"
-_REGISTRY = "local"
+_PROMPTLAYER = ("promptlayer_api_key", "promptlayer_base_url", "promptlayer_prompt_prefix")
+_NO_SUCH_REGISTRY = 'does not exist in this release; write "local" or "promptlayer"'
 _LINE_MAX = 500
+_TABLE_LINE_MAX = 2000
 _LOGIN = re.compile(r"//[^/@\s]*@")
 
 
@@ -52,21 +55,22 @@ def describe(settings: Settings) -> Iterator[str]:
         yield f"person {person}: {', '.join(sorted(known.named)) or 'no channel identity'}, {known.timezone}"
         if "language" in known.model_fields_set:
             yield f"people.{person}: language: {_LATER}"
-    if settings.file.traces is not None:
-        yield f"[traces]: {_LATER}; load traces with `ratchet import`"
 
 
 def _used(name: str, settings: Settings) -> str:
     if name in _SUPABASE and settings.environment.database_url:
         return "; not used, DATABASE_URL comes first"
+    if name in _PROMPTLAYER:
+        used = any(agent.registry == "promptlayer" for agent in settings.file.agents.values())
+        return "" if used else '; not used, no agent in ratchet.toml has registry = "promptlayer"'
     return "" if name in _READ else f"; {_LATER}"
 
 
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
     approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
     yield f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}"
-    if agent.registry != _REGISTRY:
-        yield f'agents.{slug}: registry {agent.registry}: only "{_REGISTRY}" exists in this release, write that'
+    if agent.registry == "mlflow":
+        yield f"agents.{slug}: registry {agent.registry}: {_NO_SUCH_REGISTRY}"
     for name, prompt in agent.prompts.items():
         loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
         includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())
@@ -89,10 +93,28 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
                 print(safe(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}", _LINE_MAX))
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
                 print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
-            return 0
+            async for line in table_lines(ratchet):
+                print(safe(line, _TABLE_LINE_MAX))
+            return await _look_at_promptlayer(ratchet, settings)
     except RatchetError as error:
         print(f"database ({where}): {error}", file=sys.stderr)
         return error.exit_code
+
+
+async def _look_at_promptlayer(ratchet: Ratchet, settings: Settings) -> int:
+    """Each prompt that an agent loads from there: whether it can be read, and which version runs."""
+    failed = 0
+    for slug, agent in settings.file.agents.items():
+        for name, ref in ratchet.prompts.configured(slug).items() if agent.registry == "promptlayer" else ():
+            where = f"PromptLayer, prompt {name} of {slug}"
+            try:
+                label = ref.label if ref.follow == "label" else None
+                held = await ratchet.registry_of(slug).current(name, label)
+                print(safe(f"{where}: version {held.version}", _LINE_MAX))
+            except RatchetError as error:
+                failed = error.exit_code
+                print(safe(f"{where}: {error}", _LINE_MAX), file=sys.stderr)
+    return failed
 
 
 async def _verify(ratchet: Ratchet, agents: list[str]) -> int:

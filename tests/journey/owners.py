@@ -38,7 +38,11 @@ create table public.messages (
 );
 comment on table public.messages is 'What people and the agent said';
 create table public.agent_config (key text primary key, value jsonb not null);
-create function public.touch() returns trigger language plpgsql as $$ begin new.updated_at := new.created_at; return new; end $$;
+create function public.touch() returns trigger language plpgsql as $$
+begin
+  new.updated_at := new.created_at;
+  return new;
+end $$;
 create trigger touched before insert on public.messages for each row execute function public.touch();
 """
 OWNED = ("observability_traces", "messages", "agent_config")
@@ -46,8 +50,8 @@ OWNED = ("observability_traces", "messages", "agent_config")
 # Everything that the catalogue says about their tables, and their rows, as text.
 _DIGEST = """
 select string_agg(line, E'\n' order by line) from (
-  select format('table %s %s %s %s %s %s %s', c.oid, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relacl,
-                c.reloptions) as line
+  select format('table %s %s %s %s %s %s %s', c.oid, c.relname, c.relkind, c.relrowsecurity,
+                c.relforcerowsecurity, c.relacl, c.reloptions) as line
   from pg_class c where c.relnamespace = 'public'::regnamespace and c.relname <> 'optimization_sessions'
   union all
   select format('column %s', a) from pg_attribute a join pg_class c on c.oid = a.attrelid
@@ -69,7 +73,8 @@ select string_agg(line, E'\n' order by line) from (
   select format('function %s %s', p.oid, pg_get_functiondef(p.oid)) from pg_proc p
   where p.pronamespace = 'public'::regnamespace and p.proname not like 'ratchet\\_%'
   union all
-  select format('comment %s', d) from pg_description d join pg_class c on c.oid = d.objoid and d.classoid = 'pg_class'::regclass
+  select format('comment %s', d)
+  from pg_description d join pg_class c on c.oid = d.objoid and d.classoid = 'pg_class'::regclass
   where c.relnamespace = 'public'::regnamespace
   union all
   select format('publication %s', p) from pg_publication p

@@ -78,7 +78,7 @@ _NEEDED: Mapping[Kind, tuple[str, ...]] = {
     "messages": ("id", "session_id", "created_at", "role", "content"),
     "agent_config": (),
 }
-_TIMES = ("timestamp with time zone", "timestamp without time zone")
+TIMES = ("timestamp with time zone", "timestamp without time zone")
 _OPEN = ("json", "jsonb", "text", "character varying")  # what something may stand inside of
 
 
@@ -187,7 +187,7 @@ def _require(
             raise SettingsError(f'[agent_config]: {where} has no column of tools; name it: columns.tools = "tools".')
         return
     key = paths["created_at"][0][0]
-    if columns[key].type not in _TIMES:
+    if columns[key].type not in TIMES:
         raise SettingsError(
             f"[{kind}]: the column {key!r} of {where} is {columns[key].type}, no time; name one that is a timestamp: "
             'columns.created_at = "...".'
