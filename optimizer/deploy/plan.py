@@ -12,8 +12,10 @@ from optimizer.records.deployment import LeftOut, Plan, PlannedDeployment, Promp
 from optimizer.records.edits import Edit
 from optimizer.records.session import Item
 from optimizer.records.traced import Traced
+from optimizer.text.excerpt import one_line
 from optimizer.text.numbers import count
 
+NAME_CHARACTERS_MAX = 40
 TOLD_SHARE_MIN = 0.9  # of the recent sessions: as many name a known version where all is well
 
 
@@ -41,7 +43,9 @@ def make_plan(
     ordered = sorted(left.values(), key=lambda one: one.n)
     deployments = _deployments(kept, current, refs)
     touched = [traced[one.prompt] for one in deployments if traced and one.prompt in traced]
-    return Plan(deployments=deployments, left_out=tuple(ordered), untold=untold(wanted[0].agent, touched) if wanted else ())
+    return Plan(
+        deployments=deployments, left_out=tuple(ordered), untold=untold(wanted[0].agent, touched) if wanted else ()
+    )
 
 
 def untold(agent: str, traced: Sequence[Traced]) -> tuple[str, ...]:
@@ -52,18 +56,16 @@ def untold(agent: str, traced: Sequence[Traced]) -> tuple[str, ...]:
 def _untold(agent: str, traced: Traced) -> str | None:
     if not traced.sessions or traced.known >= TOLD_SHARE_MIN * traced.sessions:
         return None
+    traces, prompt = f"{one_line(agent, NAME_CHARACTERS_MAX)}'s traces", one_line(traced.prompt, NAME_CHARACTERS_MAX)
     share = f"{traced.known:,} of {count(traced.sessions, 'session')} in {traced.days} days"
     if traced.known:
-        return (
-            f"only part of {agent}'s traces name a known version of {traced.prompt} ({share}): "
-            "a comparison leaves the others out"
-        )
+        return f"only part of {traces} name a known version of {prompt} ({share}): a comparison leaves the others out"
     what = (
-        f"name no version of {traced.prompt} that the registry knows"
+        f"name no version of {prompt} that the registry knows"
         if traced.named
-        else f"do not say which version of {traced.prompt} they run under"
+        else f"do not say which version of {prompt} they run under"
     )
-    return f"{agent}'s traces {what} ({share}): the effect cannot be told apart, only compared by time"
+    return f"{traces} {what} ({share}): the effect cannot be told apart, only compared by time"
 
 
 def _edits(items: Sequence[Item], prompt: str) -> list[Edit]:

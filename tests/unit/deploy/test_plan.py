@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.deploy.plan import make_plan
+from optimizer.deploy.plan import make_plan, untold
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import Plan, PromptRef, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.findings import ItemType
 from optimizer.records.session import Item
+from optimizer.records.traced import Traced
 from tests.builders import SYSTEM, held, make_item, rule_line
 
 CURRENT = {"system": held("system"), "playbooks": held("playbooks")}
@@ -200,3 +202,47 @@ def test_a_deployment_says_which_items_are_in_it() -> None:
     first, second = make_item(1, both), make_item(2)
     items = {one.prompt: set(one.items) for one in plan(first, second).deployments}
     assert items == {"system": {first.id, second.id}, "playbooks": {first.id}}
+
+
+def traced(prompt: str = "system", *, sessions: int = 412, named: int = 412, known: int = 412) -> Traced:
+    return Traced(prompt=prompt, days=7, sessions=sessions, named=named, known=known)
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (traced(), None),
+        (traced(known=371), None),  # nine in ten
+        (traced(sessions=0, named=0, known=0), None),  # nothing ran, so nothing is known
+        (
+            traced(known=157),
+            "only part of blog-writer's traces name a known version of system (157 of 412 sessions in 7 days): "
+            "a comparison leaves the others out",
+        ),
+        (
+            traced(named=0, known=0),
+            "blog-writer's traces do not say which version of system they run under (0 of 412 sessions in 7 days): "
+            "the effect cannot be told apart, only compared by time",
+        ),
+        (
+            traced(named=3, known=0),
+            "blog-writer's traces name no version of system that the registry knows (0 of 412 sessions in 7 days): "
+            "the effect cannot be told apart, only compared by time",
+        ),
+    ],
+)
+def test_what_could_not_be_told_apart_afterwards_is_said_in_the_plan(one: Traced, said: str | None) -> None:
+    made = make_plan([make_item(1)], CURRENT, REFS, traced={"system": one, "playbooks": traced("playbooks", known=0)})
+    assert made.untold == ((said,) if said else ())  # of the other prompt nothing is deployed
+
+
+def test_nothing_is_said_of_what_is_not_deployed() -> None:
+    assert make_plan([], CURRENT, REFS, traced={"system": traced(known=0)}).untold == ()
+    refused = make_item(1, [rule_line(1, replace="Rule 1:")])
+    assert make_plan([refused], CURRENT, REFS, traced={"system": traced(known=0)}).untold == ()
+
+
+def test_long_names_leave_room_for_the_figure() -> None:
+    (said,) = untold("a" * 100, [traced("p" * 500, known=1)])
+    assert len(said) < 240
+    assert "(1 of 412 sessions in 7 days)" in said
