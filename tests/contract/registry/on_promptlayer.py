@@ -1,4 +1,4 @@
-"""The adapter on the simulator, impatient enough for a test."""
+"""The adapter on the simulator. It does not pause between tries."""
 
 from __future__ import annotations
 
@@ -18,5 +18,6 @@ def registry_on(
     async def of_the_agent() -> Iterable[str]:
         return names
 
-    limits = {"waits_seconds": (0.0, 0.0), "request_seconds": 0.5, "call_seconds": 10.0, **limits}
-    return PromptLayerRegistry(Api(simulator.key, simulator.url, **limits), of_the_agent, prefix)
+    return PromptLayerRegistry(
+        Api(simulator.key, simulator.url, **{"waits_seconds": (0.0, 0.0), **limits}), of_the_agent, prefix
+    )

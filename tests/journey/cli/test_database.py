@@ -177,18 +177,18 @@ def test_a_long_slug_does_not_cut_what_was_verified(ratchet: Ratchet) -> None:
 
 
 def test_a_registry_of_a_later_release_stops_only_what_needs_it(ratchet: Ratchet) -> None:
-    ratchet.approve("x", "registry = 'promptlayer'")
+    ratchet.approve("x", "registry = 'mlflow'")
     ratchet.write("main.md", "Be kind to whoever asks, and say where you know it from. " * 5)
     ratchet.write("day.jsonl", lines(line("a")))
     assert ratchet("import", "day.jsonl", "--agent", "x").code == 0
-    assert 'agents.x: registry promptlayer: only "local" exists' in ratchet("doctor").out
+    assert "agents.x: registry mlflow: does not exist in this release" in ratchet("doctor").out
     for words in ("import --agent x --prompt main=main.md", "optimize --agent x"):
         said = ratchet(*words.split())
         assert (said.code, said.out) == (2, "")
-        assert said.sentence.startswith("ratchet: The registry of 'x' is 'promptlayer' in ratchet.toml, and only ")
+        assert said.sentence.startswith("ratchet: The registry of 'x' is 'mlflow' in ratchet.toml, which does ")
     said = ratchet("doctor", "--verify-audit")
     assert (said.code, said.out) == (1, "")
-    assert said.sentence.startswith("audit of x: not verified. The registry of 'x' is 'promptlayer'")
+    assert said.sentence.startswith("audit of x: not verified. The registry of 'x' is 'mlflow'")
     (ratchet.folder / "ratchet.toml").unlink()
     assert ratchet("import", "--agent", "x", "--prompt", "main=main.md").code == 0
 

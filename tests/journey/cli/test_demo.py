@@ -109,7 +109,7 @@ def test_interrupted_and_killed_demos_leave_nothing_in_the_way_of_the_next(home:
     assert ended(killed).code == -signal.SIGKILL
     wait_until_left(home)
 
-    # A registry of a later release is not the demo's business.
+    # A registry that cannot be used is not the demo's business.
     (home.parent / "ratchet.toml").write_text("[agents.blog-writer]\nregistry = 'promptlayer'\n")
     first = start(home, REPLIES)
     assert first.stdout is not None
