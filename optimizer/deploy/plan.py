@@ -29,8 +29,9 @@ def make_plan(
 ) -> Plan:
     """Composes the items' edits on the current texts.
 
-    `traced`: what recent traces say about the prompts. `items` are those that a person wants live, in the order of their numbers; an earlier one wins where two
-    overlap. What cannot go live is left out with its reason, and so is what requires it.
+    `items` are those that a person wants live, in the order of their numbers; an earlier one wins where two
+    overlap. What cannot go live is left out with its reason, and so is what requires it. `traced`: what recent traces
+    say about the prompts, so that the plan says what could not be told apart.
     """
     wanted = sorted(items, key=lambda item: item.n)
     left = {item.id: out for item in wanted if (out := _alone(item, current, refs)) is not None}

@@ -87,12 +87,12 @@ class Prompts:
             agent, cuts_of([one for many in published.values() for one in many], now - MONTH, now)
         )
         in_use = frozenset(said for segment in segments for said in segment.references)
-        if not all(known.resolve(*said) for said in in_use):
+        if not all(known.knows(*said) for said in in_use):
             known = replace(known, composed=await self._composed(registry, refs, current, history))
         found = [
             await self._appearances(agent, name, many, segments, known)
             for name, many in published.items()
-            if any(not known.resolve(*said) for said in in_use if said[0] in _names(name, known.main))
+            if any(not known.knows(*said) for said in in_use if said[0] in _names(name, known.main))
         ]
         return replace(known, appearances=[one for many in found for one in many], in_use=in_use)
 

@@ -86,7 +86,7 @@ class Resolver:
             self._labels.setdefault((move.prompt, move.label), []).append(move)
 
     def resolve(self, prompt: str, reference: str, during: Window | None = None) -> Resolved | None:
-        """The version that the reference means throughout `during` (None: as things stand now), or None."""
+        """The version that the reference means throughout `during` (None: whenever it was said), or None."""
         named = prompt or self._main
         number = int(reference) if _NUMBER.fullmatch(reference) else None
         if named is not None and number is not None and (named, number) in self._numbers:
@@ -97,10 +97,17 @@ class Resolver:
                 return by_hash
         if named is None:
             return None
-        version = self._under(named, reference, during)
+        label = self._labels.get((named, reference), [])
+        # Without a time a label means something only where it never moved.
+        version = self._under(named, reference, during) if during or len({one.version for one in label}) == 1 else None
         if version is not None:
             return Resolved(named, version, ToldBy.label)
         return self._by_appearance(named, reference, during)
+
+    def knows(self, prompt: str, reference: str) -> bool:
+        """Whether the reference means something at some time: it is no name that nobody ever heard of."""
+        named = prompt or self._main
+        return (named, reference) in self._labels or self.resolve(prompt, reference) is not None
 
     def _by_hash(self, prompt: str, prefix: str, during: Window | None) -> Resolved | None:
         found = [

@@ -48,7 +48,7 @@ def days(first: float, last: float) -> Window:
         (f"copy@{TWO}", "copy@4"),
         (f"@{TONE}", "tone@1"),
         (f"@{COMPOSED}", "master@2"),
-        ("master@prod", "master@3"),
+        ("master@prod", "master@prod"),  # it moved: only with a time does it mean a version
         (f"@{TWO}", f"@{TWO[:8]}"),  # two prompts have this text
         (f"master@{TWO[:6]}", f"master@{TWO[:6]}"),  # too short for a hash
         (f"tone@{TWO}", f"tone@{TWO[:8]}"),
@@ -92,6 +92,13 @@ def test_a_label_means_what_it_pointed_to_at_that_time(during: Window, version: 
     found = RESOLVER.resolve("master", "prod", during)
     assert (found.version if found else None) == version
     assert found is None or found.by is ToldBy.label
+
+
+def test_a_label_that_never_moved_needs_no_time() -> None:
+    still = Resolver(RESOLVER.versions, moves=RESOLVER.moves[:1])
+    assert still.label("master@prod") == "master@3"
+    assert RESOLVER.knows("master", "prod")
+    assert not RESOLVER.knows("master", "staging")
 
 
 def test_one_text_under_two_numbers_means_the_one_that_was_there_or_stood_under_a_label() -> None:
