@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
@@ -78,6 +78,7 @@ class Traffic:
     sessions_a_day: float
     success_points_down: float = 0.0
     cost_times: float = 1.0
+    error_times: float = 1.0
     error_share: Mapping[str, float] = field(default_factory=dict[str, float])  # of a tool's calls, where not as usual
     latency_times: Mapping[str, float] = field(default_factory=dict[str, float])
     silent_tools: frozenset[str] = frozenset()
@@ -85,11 +86,33 @@ class Traffic:
     escalated_share: float = 0.03
     small_is_as_good_in: str | None = None  # a task category
     messages_times: float = 1.0
+    drift: float = 0.0  # no two days alike: standard deviation of the logarithm of a day's own factors
+
+    def of_day(self, random: Random) -> Traffic:
+        """The rates of one day: cost, messages and traffic drift by the factor, rare things by twice as much."""
+        if not self.drift:
+            return self
+
+        def factor(times: float = 1.0) -> float:
+            return math.exp(random.gauss(0.0, times * self.drift))
+
+        slower = factor()
+        return replace(
+            self,
+            sessions_a_day=self.sessions_a_day * factor(),
+            cost_times=self.cost_times * factor(),
+            messages_times=self.messages_times * factor(),
+            success_points_down=self.success_points_down + random.gauss(0.0, self.drift / 4),
+            latency_times={tool: slower * self.latency_times.get(tool, 1.0) for tool in TOOLS},
+            escalated_share=self.escalated_share * factor(2.0),
+            error_times=self.error_times * factor(2.0),
+        )
 
 
 def day_of(traffic: Traffic, day: date, seed: int) -> Iterator[Trace]:
     """The traces of one day: arrivals are a Poisson process over the hours in which the shop is open."""
     random = Random(f"{seed} {day.isoformat()}")
+    traffic = traffic.of_day(random)
     opens = datetime.combine(day, OPENS)
     pace_seconds = OPEN_HOURS * 3600 / (traffic.sessions_a_day * WEEK[day.weekday()])
     seconds, number = random.expovariate(1 / pace_seconds), 0
@@ -234,7 +257,7 @@ class _Session:
             return 0.0
         usual = BAD_ERROR_SHARE if self._bad else GOOD_ERROR_SHARE
         extra = FLAKY_EXTRA_SHARE if tool == FLAKY_TOOL else 0.0
-        return self._traffic.error_share.get(tool, usual + extra)
+        return self._traffic.error_share.get(tool, (usual + extra) * self._traffic.error_times)
 
     def _add(self, event: Event) -> None:
         self._events.append(event)
