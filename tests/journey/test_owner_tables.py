@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,8 @@ from optimizer.observe.declare import read_tools
 from optimizer.observe.snapshot import take_snapshot
 from optimizer.settings import Environment, Settings, parse_values
 from optimizer.wiring import Ratchet, wire
-from tests.journey.owners import Owner, wild_row
+from tests.journey.cli.program import Ratchet as Program
+from tests.journey.owners import Owner, row_id, wild_row
 from tests.journey.shared import NOW, SHARED_TRACES, WHOLE_TIME
 from tests.journey.test_truth import (
     RUNS,
@@ -82,3 +85,98 @@ async def test_the_facts_of_a_run_equal_the_truth_in_pieces_out_of_order_grown_a
     check_tools(snapshot, dev)
     check_tokens_and_cost(snapshot, dev)
     assert owner.digest() == before
+
+
+@pytest.fixture
+def ratchet(tmp_path: Path, dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(tmp_path, dsn, monkeypatch, capsys)
+
+
+def traffic(count: int, now: datetime) -> Iterator[dict[str, Any]]:
+    """Sessions of the last day, in which book_room fails half of the time."""
+    for number in range(count):
+        failed = {"error": "no such room"} if number % 2 else {"output": "booked"}
+        events = [
+            {"type": "user", "content": f"book a room for {number}"},
+            {"type": "tool_use", "tool": "book_room", "input": {"n": number}, "duration_ms": 40, **failed},
+            {"type": "assistant", "content": "done"},
+        ]
+        yield {
+            "id": row_id(f"row {number}"),
+            "session_id": f"s{number}",
+            "cost": 0.05,
+            "payload": {"events": events, "prompt_version": "3f2a9c1"},
+            "created_at": now - timedelta(minutes=10 * (number + 1)),
+        }
+
+
+def test_doctor_proposes_the_lines_and_a_run_reads_the_tables_by_them(ratchet: Program, owner: Owner) -> None:
+    now = datetime.now(UTC)
+    owner.insert("observability_traces", traffic(100, now))
+    owner.insert("messages", [{"session_id": "s1", "role": "user", "content": "hello", "created_at": now}])
+    owner.insert("agent_config", [{"key": "tools", "value": ["book_room", "never_called"]}])
+    before = owner.digest(), owner.rows_digest()
+    told = ratchet("doctor").out.splitlines()
+    start = next(number for number, line in enumerate(told) if line.startswith("tables that look like an agent's"))
+    lines = told[start + 1 :]
+    assert 'table = "public.observability_traces"' in lines
+    assert 'events = "payload.events" # calls' in lines
+    assert 'prompt_version = "payload.prompt_version" # prompt' in lines
+    assert all(" # " in line or line.startswith(("[", "table")) for line in lines)
+    ratchet.write("ratchet.toml", "\n".join(lines))
+
+    told = ratchet("doctor").out
+    assert "[traces] public.observability_traces: 100 rows, newest 20" in told
+    assert "of the newest 20 rows 20 can be used; they tell: assistant_message 20, cost_usd 20, llm_call 20" in told
+    assert "[messages] public.messages: 1 rows" in told
+    assert "not read yet; the next run does" in told
+    assert "create index" not in told
+    assert "paste" not in told
+
+    run = ratchet("optimize", "--agent", "my-agent", "--json")
+    assert run.code == 0, run.err
+    report = json.loads(run.out)
+    facts = {fact["name"]: fact["value"] for fact in report["facts"] if fact["labels"] in ({}, {"tool": "book_room"})}
+    assert (facts["sessions"], facts["tool.error_rate"]) == (100, 0.5)
+    assert any("book_room" in item["title"] for item in report["items"])
+    told = ratchet("doctor").out
+    assert "known agent my-agent: 2 tools" in told
+    assert "[traces] public.observability_traces: read to its end" in told
+    assert (owner.digest(), owner.rows_digest()) == before
+
+
+def test_a_large_table_without_an_index_is_told_the_statement_and_nothing_is_run(
+    ratchet: Program, owner: Owner
+) -> None:
+    owner.run("drop index public.observability_traces_by_time")
+    owner.run(
+        "insert into public.observability_traces (id, session_id, created_at) "
+        "select gen_random_uuid(), 's', '2026-01-01' from generate_series(1, 10000)"
+    )
+    ratchet.write("ratchet.toml", '[traces]\ntable = "observability_traces"\nagent = "x"\n')
+    before = owner.digest()
+    statement = "create index concurrently on public.observability_traces (created_at, id);"
+    assert statement in ratchet("doctor").out
+    assert owner.digest() == before
+    owner.run(statement)
+    assert "create index" not in ratchet("doctor").out
+
+
+def test_refused_rows_and_a_wrong_mapping_are_alarms_of_the_run_and_told_by_doctor(
+    ratchet: Program, owner: Owner
+) -> None:
+    now = datetime.now(UTC)
+    owner.insert("observability_traces", traffic(2, now))
+    owner.run("update public.observability_traces set payload = to_jsonb('{broken'::text) where session_id = 's1'")
+    ratchet.write("ratchet.toml", '[traces]\ntable = "observability_traces"\nagent = "my-agent"\n')
+    said = ratchet("optimize", "--agent", "my-agent")
+    assert f"1 rows of public.observability_traces could not be used (row {row_id('row 1')}" in " ".join(
+        said.out.split()
+    )
+    assert "1 rows refused in 30 days: row" in ratchet("doctor").out
+
+    ratchet.write("ratchet.toml", '[traces]\ntable = "observability_trace"\nagent = "my-agent"\n')
+    said = " ".join(ratchet("optimize", "--agent", "my-agent").out.split())
+    assert "Alarm: [traces]: there is no table 'public.observability_trace' that may be read" in said
+    assert "quiet" not in said
+    assert "there is no table 'public.observability_trace'" in ratchet("doctor").out

@@ -113,10 +113,10 @@ def toml_lines(proposal: Proposal, agent: str) -> Iterator[str]:
     yield f"[{proposal.kind}]"
     yield f"table = {_quoted(proposal.table)}"
     if "agent" not in proposal.columns:
-        yield f"agent = {_quoted(agent)}  # whose"
+        yield f"agent = {_quoted(agent)} # whose"
     yield f"[{proposal.kind}.columns]"
     for field, path in proposal.columns.items():
-        yield f"{field} = {_quoted(path)}  # {EXPLAINED[field]}"
+        yield f"{field} = {_quoted(path)} # {EXPLAINED[field]}"
 
 
 def _quoted(text: str) -> str:

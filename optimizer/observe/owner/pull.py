@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from optimizer.clock import Clock
 from optimizer.errors import DatabaseError, DatabaseUnavailable, InputError, SettingsError
@@ -18,11 +19,12 @@ from optimizer.observe.register import register_prompts
 from optimizer.records.deployment import PromptRef
 from optimizer.registries.port import Registry
 from optimizer.settings import Settings
-from optimizer.settings.tables import TableSettings
+from optimizer.settings.tables import AgentConfigSettings, TableSettings, TracesSettings
 from optimizer.stores.agents import AgentStore
 from optimizer.stores.audit import AuditStore
 from optimizer.stores.owner_tables import OwnerTableStore
 
+T = TypeVar("T")
 PULL_SECONDS_MAX = 300
 _CONFIG_ROWS_MAX = 1000
 _REFUSED_LATELY = timedelta(hours=24)
@@ -46,35 +48,39 @@ class OwnerTables:
         A table that cannot be read is an alarm, not an error: what is there can still be looked at. Raises
         `DatabaseUnavailable`.
         """
-        file, pulled = self.settings.file, Pulled()
+        file = self.settings.file
         deadline = time.monotonic() + self.seconds_max
+        alarms: list[str] = []
+        pulled = Pulled()
+        # Settings first: what an agent declares is looked at with the first of its traces.
+        if file.agent_config is not None:
+            pulled += await self._told(self._config(file.agent_config), alarms) or Pulled()
+        messages = await self._told(self.mapped(file.messages), alarms) if file.messages is not None else None
+        if file.traces is not None:
+            pulled += await self._told(self._traces(file.traces, messages, deadline), alarms) or Pulled()
+        return pulled + Pulled(alarms=tuple(alarms))
+
+    async def _told(self, work: Awaitable[T], alarms: list[str]) -> T | None:
+        """What the work answers; None, and an alarm, where it could not be done."""
         try:
-            # Settings first: what an agent declares is looked at with the first of its traces.
-            if file.agent_config is not None:
-                pulled += await self._config(await self.mapped(file.agent_config))
-            messages = await self.mapped(file.messages) if file.messages is not None else None
+            return await work
         except DatabaseUnavailable:
             raise
         except (DatabaseError, SettingsError) as error:
-            pulled, messages = pulled + Pulled(alarms=(str(error),)), None
-        if file.traces is None:
+            alarms.append(str(error))
+            return None
+
+    async def _traces(self, table: TracesSettings, messages: Mapped | None, deadline: float) -> Pulled:
+        traces, history = await self.mapped(table), timedelta(days=table.history_days)
+        merging = Merging(self.store, traces.table, messages, self.clock) if messages is not None else None
+        reading = TraceReading(self.store, traces, self.settings.agent_of(table), merging, self.clock)
+        mark = await Walk(self.store, traces, self.clock, deadline, history).run(reading.use)
+        pulled = reading.pulled + Pulled(alarms=await self._alarms(traces, mark))
+        if messages is None or merging is None:
             return pulled
-        try:
-            traces = await self.mapped(file.traces)
-            merging = Merging(self.store, traces.table, messages, self.clock) if messages is not None else None
-            history = timedelta(days=file.traces.history_days)
-            reading = TraceReading(self.store, traces, self.settings.agent_of(file.traces), merging, self.clock)
-            mark = await Walk(self.store, traces, self.clock, deadline, history).run(reading.use)
-            pulled += reading.pulled + Pulled(alarms=await self._alarms(traces, mark))
-            if merging is not None and messages is not None:
-                told = MessageReading(messages, merging)
-                mark = await Walk(self.store, messages, self.clock, deadline, None).run(told.use)
-                pulled += told.pulled + Pulled(alarms=await self._alarms(messages, mark))
-        except DatabaseUnavailable:
-            raise
-        except (DatabaseError, SettingsError) as error:
-            pulled += Pulled(alarms=(str(error),))
-        return pulled
+        told = MessageReading(messages, merging)
+        mark = await Walk(self.store, messages, self.clock, deadline, None).run(told.use)
+        return pulled + told.pulled + Pulled(alarms=await self._alarms(messages, mark))
 
     async def mapped(self, table: TableSettings) -> Mapped:
         """Raises `SettingsError` where the mapping does not fit the table."""
@@ -95,9 +101,8 @@ class OwnerTables:
             alarms.append(f"{mapped.table} is read back to {mark.low.key:%Y-%m-%d}; the next run goes on.")
         return tuple(alarms)
 
-    async def _config(self, mapped: Mapped) -> Pulled:
-        table = self.settings.file.agent_config
-        whose = self.settings.agent_of(table) if table is not None else None
+    async def _config(self, table: AgentConfigSettings) -> Pulled:
+        mapped, whose = await self.mapped(table), self.settings.agent_of(table)
         rows = await self.store.all_rows(mapped.ref, rows_max=_CONFIG_ROWS_MAX, row_bytes_max=ROW_BYTES_MAX)
         found, refused = declared_in(rows, mapped, whose)
         alarms = [f"{len(refused)} rows of {mapped.table} could not be used (row {refused[0]})."] if refused else []
