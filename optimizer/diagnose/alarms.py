@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from optimizer.records.snapshot import DAY, MONTH, WEEK, Slot, Snapshot
 from optimizer.records.window import Window, spell
 from optimizer.stats.bounds import count_fell
+from optimizer.text.numbers import count
 
 ALPHA = 0.001  # once in three years of daily runs
 SHARE_MAX = 0.5  # of the usual traffic: with more than half of it, the traces arrive
@@ -41,7 +43,7 @@ def traffic_alarms(snapshot: Snapshot, newest: datetime | None, *, exact: bool) 
     usual = _usual(snapshot)
     p_value = count_fell(sessions, usual.mean * usual.periods, usual.periods, usual.dispersion)
     if sessions <= SHARE_MAX * usual.mean and p_value <= ALPHA:
-        return (f"Only {sessions} agent sessions {when}, usually about {usual.mean:.0f}: check the traces.",)
+        return (f"Only {count(sessions, 'agent session')} {when}, usually about {usual.mean:.0f}: check the traces.",)
     return ()
 
 
@@ -57,8 +59,7 @@ def _usual(snapshot: Snapshot) -> _Usual:
         periods = MONTH / (snapshot.window.until - snapshot.window.since)
         return _Usual(snapshot.main.before.get("sessions").n / periods, periods, 1.0)
     counts = [slot.sessions for slot in slots]
-    mean = sum(counts) / len(counts)
-    scatter = sum((count - mean) ** 2 for count in counts) / (len(counts) - 1)
+    mean, scatter = statistics.fmean(counts), statistics.variance(counts)
     return _Usual(mean, len(counts), max(1.0, scatter / mean) if mean else 1.0)
 
 

@@ -20,14 +20,16 @@ WATCHING_MAX = 5
 OWN_WINDOW_WEIGHT = 2.0
 
 # A rule that has nothing to add where one of the others already speaks of the same tool.
+# Trying again after an error repeats a call, and more messages bring more steps.
+_FAILING = frozenset({"tool_failing", "tool_abandoned", "tool_errors_up"})
 SILENT_WHERE: Mapping[str, frozenset[str]] = {
-    "redundant_calls": frozenset({"loop", "error_loop"}),
+    "redundant_calls": frozenset({"loop", "error_loop"}) | _FAILING,
     "loop": frozenset({"error_loop"}),
 }
 # The same for what is about the whole agent: where one of the others speaks at all.
 SILENT_WHERE_ANY: Mapping[str, frozenset[str]] = {
-    "errors_up": frozenset({"tool_failing", "tool_abandoned", "tool_errors_up"}),
-    "steps_up": frozenset({"cost_up"}),
+    "errors_up": _FAILING,
+    "steps_up": frozenset({"cost_up", "many_messages", "loop", "error_loop"}),
     "cost_spike": frozenset({"cost_up"}),
 }
 

@@ -100,14 +100,14 @@ def _spike_finding(evidence: Evidence, cost: Measure, slots: list[Slot], usual: 
     each = cost.total / max(1, sessions)
     more, dearer = sessions >= NAMED_TIMES_MIN * usual_sessions, each >= NAMED_TIMES_MIN * usual_each
     cause = {
-        (True, False): f"more sessions: {sessions:,}, usually {usual_sessions:,.0f}",
-        (False, True): f"dearer sessions: {usd(each)} each, usually {usd(usual_each)}",
+        (True, False): f"more sessions ({sessions:,}, usually {usual_sessions:,.0f})",
+        (False, True): f"dearer sessions ({usd(each)} each, usually {usd(usual_each)})",
     }.get((more, dearer), f"{sessions:,} sessions at {usd(each)}, usually {usual_sessions:,.0f} at {usd(usual_each)}")
     return Finding(
         key="cost_spike",
         rule="cost_spike",
         goal=Goal.cost,
-        title=f"{usd(cost.total)} in {evidence.span}, usually {usd(usual)}: {cause}",
+        title=f"{evidence.span} cost {usd(cost.total)}, usually {usd(usual)}: {cause}",
         detail=(
             f"All sessions of the last {evidence.span} together cost {usd(cost.total)}. In the {len(slots)} windows of "
             f"that length before, it was typically {usd(usual)} and at most "

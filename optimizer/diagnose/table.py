@@ -144,7 +144,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="cost_up",
         goal=Goal.cost,
-        thresholds={"times_allowed": 1.10, "sessions_min": 10, "sessions_before_min": 50},
+        thresholds={"times_allowed": 1.08, "sessions_min": 10, "sessions_before_min": 50},
         reason="What one session costs is the one number that the bill follows.",
         check=rises.cost_up,
         weight=4.0,

@@ -58,6 +58,45 @@ def fact(name: str, value: float, n: int | None = None, baseline: float | None =
             fact("success_rate", 0.9, 30, model="gpt-4o", task_category="news"),
             "90% of 30 sessions succeeded (model gpt-4o, task category news)",
         ),
+        (fact("tokens_cached.mean", 6_000, 240), "6k cached tokens in per session (240 sessions)"),
+        (fact("cost_usd.total", 38.44, 620), "$38.44 in all (620 sessions)"),
+        (fact("cost_usd.usual", 11.66, 30), "$11.66 in a usual window (30 windows)"),
+        (fact("cost_usd.largest", 0.558, 620), "$0.56 for the dearest session"),
+        (fact("sessions.usual", 196, 30), "196 sessions in a usual window (30 windows)"),
+        (
+            fact("escalation_rate", 0.12, 300, 0.03),
+            "12% of 300 sessions were handed over to a person; before: 3%",
+        ),
+        (fact("many_messages_rate", 0.06, 300), "6% of 300 sessions have 10 user messages or more"),
+        (fact("repeated_request_rate", 0.2, 240), "20% of 240 sessions have the same request twice"),
+        (fact("repeated_requests", 60, 48), "60 requests sent again (48 sessions)"),
+        (fact("input_heavy_rate", 0.625, 240), "62% of 240 sessions read over 50 times what they write"),
+        (fact("input_heavy.tokens", 8_100_000, 150), "8.1M tokens read in these (150 sessions)"),
+        (
+            fact("tool.error_session_rate", 0.1, 320, 0.025),
+            "10% of 320 sessions that call tools saw an error; before: 2.5%",
+        ),
+        (
+            fact("tool.error_session_rate", 0.5, 20, tool="book"),
+            "50% of 20 sessions that call book saw an error",
+        ),
+        (
+            fact("tool.session_share", 0, 240, 0.31, tool="inject_links"),
+            "inject_links called in 0% of 240 sessions; before: 31%",
+        ),
+        (
+            fact("error_loop.errors", 30, 9, tool="search"),
+            "search failed 30 times in such repeats (9 sessions)",
+        ),
+        (fact("error_loop.longest", 4, 9, tool="search"), "longest repeat of one failing search call: 4 times"),
+        (
+            fact("cost_usd.mean", 0.066, 240, 0.043, answered="2026-02-23"),
+            "$0.066 per session (240 sessions); before: $0.043 (answered 2026-02-23)",
+        ),
+        (
+            fact("success_rate", 0.91, 1500, model="small-1", task_category="faq", window="30d"),
+            "91% of 1,500 sessions succeeded (model small-1, task category faq, 30d)",
+        ),
         (fact("made_up.thing", 3.25, 12, tool="x"), "made up.thing: 3.2 (12 sessions) (tool x)"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from bot.cards.card import ItemLine
 from bot.cards.layout import as_text, page
 from bot.cards.session import nothing_pending_card, quiet_card, session_card
 from bot.cards.words import Reader
+from optimizer.records.findings import Goal, ItemType
 from optimizer.records.report import RunReport
 from optimizer.records.states import DeploymentState, ItemState, SessionState
 from optimizer.records.verdict import Comparison, Outcome
@@ -252,3 +253,11 @@ def test_nothing_pending_names_what_works():
     card = nothing_pending_card("blog-writer", "prod")
     assert as_text(card).startswith("blog-writer (prod)\nNothing waits for a decision.")
     assert card.choices[0] == "run optimization"
+
+
+def test_a_change_of_the_configuration_is_for_a_person_to_do() -> None:
+    cheaper = item(1, goal=Goal.cost, type=ItemType.config_change, title="small-1 does faq as well as large-1")
+    text = as_text(session_card(session(items=(cheaper, item(4))), READER))
+    assert "[1] small-1 does faq as well as large-1" in text
+    assert "Deployable (prompt changes): 4. For you to do: 1." in text
+    assert 'Reply: "deploy 4"' in text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from optimizer.records.base import sha256_of
 from optimizer.records.facts import Fact, Labels, Measure, Measures, labels_of
-from optimizer.records.snapshot import DAY, MONTH, WEEK, Look, PromptText, Snapshot
+from optimizer.records.snapshot import DAY, MONTH, WEEK, Look, PromptText, Slot, Snapshot
 from optimizer.records.window import Window
 
 UNTIL = datetime(2026, 2, 26, 6, tzinfo=UTC)
@@ -34,6 +35,18 @@ class Traffic:
             n=n, total=n if total is None else total, largest=largest, samples=samples
         )
         return self
+
+    def values(self, name: str, n: int, mean: float, spread: float = 0.0, **labels: str) -> Traffic:
+        """One row of so many values with this mean and standard deviation."""
+        total_sq = (n - 1) * spread * spread + n * mean * mean
+        samples = tuple(f"s{number}" for number in range(min(n, 5)))
+        self.rows[name, labels_of(**labels)] = Measure(n, n * mean, total_sq, largest=9 * mean, samples=samples)
+        return self
+
+    def logged(self, name: str, n: int, mean: float, sigma: float = 1.0, **labels: str) -> Traffic:
+        """Lognormal values: the row of the values and that of their logarithms."""
+        self.values(name, n, mean, mean * math.sqrt(math.exp(sigma * sigma) - 1), **labels)
+        return self.values(f"{name}_log", n, math.log(mean) - sigma * sigma / 2, sigma, **labels)
 
     def fails(
         self, tool: str, sessions: int, errors: int, texts: Mapping[str, int] | None = None, given_up: int = 0
@@ -74,6 +87,7 @@ def snapshot(
     prompts: Sequence[PromptText] = (),
     tools: Sequence[str] = (),
     facts: Sequence[Fact] = (),
+    history: Sequence[Slot] = (),
     span: timedelta = DAY,
 ) -> Snapshot:
     """The snapshot of a run over `now`, with wider looks where they are given as (now, before)."""
@@ -96,4 +110,13 @@ def snapshot(
         characters_per_token=4.0,
         tokens_estimated=True,
         facts=tuple(facts),
+        history=tuple(history),
+    )
+
+
+def slots(*days: tuple[int, float]) -> tuple[Slot, ...]:
+    """The days before the run's own, newest first, as (sessions, dollars in all)."""
+    return tuple(
+        Slot(Window(since=UNTIL - (number + 1) * DAY, until=UNTIL - number * DAY), sessions, cost_usd)
+        for number, (sessions, cost_usd) in enumerate(days, 1)
     )

@@ -59,6 +59,12 @@ def test_identical_calls_in_many_sessions_without_a_loop() -> None:
     assert (found[0].cites[0].name, found[0].cites[0].value) == ("redundant_calls", 120)
 
 
+def test_trying_again_after_an_error_is_no_waste_of_its_own() -> None:
+    traffic = Traffic(240, {"get_order": (200, 400)}).fails("get_order", 80, 120, {"Error: timed out": 120})
+    traffic.add("redundant_calls", 60, 120, tool="get_order")
+    assert [finding.rule for finding in diagnose(snapshot(traffic)).findings] == ["tool_failing"]
+
+
 def test_identical_calls_here_and_there_are_no_news() -> None:
     traffic = Traffic(240, {"get_order": (200, 400)}).add("redundant_calls", 20, 22, tool="get_order")
     assert diagnose(snapshot(traffic)).findings == ()

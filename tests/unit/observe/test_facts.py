@@ -66,6 +66,69 @@ def test_error_rates_are_over_calls_and_latencies_come_from_the_histogram() -> N
     assert found["tool.error_signature", "x,search"].value == 2
 
 
+def test_what_users_go_through_is_told_as_a_share_of_all_sessions() -> None:
+    main = measures(
+        sessions=Measure(n=200, total=200),
+        escalations=Measure(n=10, total=10, samples=("s1",)),
+        many_messages=Measure(n=5, total=5),
+        repeated_request=Measure(n=8, total=11),
+        tokens_in=Measure(n=100, total=2_000_000),
+        input_heavy=Measure(n=25, total=500_000),
+    )
+    before = measures(sessions=Measure(n=1000, total=1000), escalations=Measure(n=20, total=20))
+    found = facts(main, before)
+    assert (found["escalation_rate", ""].value, found["escalation_rate", ""].baseline) == (0.05, 0.02)
+    assert (found["escalation_rate", ""].n, found["escalation_rate", ""].samples) == (200, ("s1",))
+    assert (found["many_messages_rate", ""].value, found["many_messages_rate", ""].baseline) == (0.025, None)
+    assert (found["repeated_request_rate", ""].value, found["repeated_requests", ""].value) == (0.04, 11)
+    # Of the sessions whose tokens are known.
+    assert (found["input_heavy_rate", ""].value, found["input_heavy_rate", ""].n) == (0.25, 100)
+    assert (found["input_heavy.tokens", ""].value, found["input_heavy.tokens", ""].n) == (500_000, 25)
+
+
+def test_a_failing_repeat_and_the_sessions_that_see_an_error() -> None:
+    rows = {
+        ("sessions", ()): SESSIONS,
+        ("tool.calls", labels_of(tool="search")): Measure(n=4, total=9),
+        ("tool.errors", labels_of(tool="search")): Measure(n=1, total=3, samples=("s1",)),
+        ("error_loop", labels_of(tool="search")): Measure(n=1, total=3, largest=4, samples=("s1",)),
+    }
+    found = facts(Measures(rows))
+    rate = found["tool.error_session_rate", "search"]
+    assert (rate.value, rate.n, rate.samples) == (0.25, 4, ("s1",))
+    assert (found["error_loop.sessions", "search"].value, found["error_loop.sessions", "search"].n) == (1, 4)
+    assert (found["error_loop.errors", "search"].value, found["error_loop.errors", "search"].n) == (3, 1)
+    assert found["error_loop.longest", "search"].value == 4
+
+
+def test_a_model_in_a_category_has_its_outcome_and_its_cost() -> None:
+    both = {"model": "a", "task_category": "faq"}
+    rows = {
+        ("sessions", ()): SESSIONS,
+        ("sessions", labels_of(**both)): Measure(n=3, total=3),
+        ("success", labels_of(**both)): Measure(n=2, total=1),
+        ("cost_usd", labels_of(**both)): Measure(n=3, total=6),
+        ("tool.calls", labels_of(**both)): Measure(n=3, total=9),
+    }
+    found = [fact for fact in facts_of(Measures(rows), Measures({}), characters_per_token=4.0) if fact.labels == both]
+    assert [(fact.name, fact.value, fact.n) for fact in found] == [
+        ("sessions", 3, 3),
+        ("success_rate", 0.5, 2),
+        ("cost_usd.mean", 2, 3),
+    ]
+
+
+def test_a_split_has_the_latency_of_all_its_tools() -> None:
+    rows = {
+        ("sessions", ()): SESSIONS,
+        ("sessions", labels_of(model="a")): SESSIONS,
+        ("tool.latency_ms", labels_of(model="a")): Measure(n=3, total=300, buckets={100: 2, 150: 1}),
+    }
+    found = facts(Measures(rows))
+    assert found["tool.latency_ms.p50", "a"].value == pytest.approx(1.04**100.5)
+    assert found["tool.latency_ms.p95", "a"].n == 3
+
+
 def test_splits_repeat_the_plain_facts_and_ids_follow_one_order() -> None:
     rows = {
         ("sessions", ()): SESSIONS,

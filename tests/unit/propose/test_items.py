@@ -18,7 +18,7 @@ from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptRef, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.facts import Fact
-from optimizer.records.findings import CitedFact, Finding, Goal
+from optimizer.records.findings import CitedFact, Finding, Goal, ItemType
 from optimizer.records.session import Answered, Item
 from optimizer.records.snapshot import PromptText
 from optimizer.records.states import ItemState
@@ -81,6 +81,14 @@ def test_findings_are_numbered_in_their_order_and_hashed() -> None:
     assert proposal.items[0]["content_sha256"] == make_item(1).content_sha256
     assert proposal.items[0]["base_sha256"] == {"system": sha256_of(SYSTEM)}
     assert len({item["id"] for item in proposal.items}) == 3
+
+
+def test_what_no_edit_answers_is_a_change_by_hand_of_the_findings_kind() -> None:
+    config = finding("a").model_copy(update={"by_hand": ItemType.config_change})
+    both = config.model_copy(update={"key": "b", "edits": (rule_line(1),)})
+    proposal = proposed(config, both, finding("c"))
+    assert [item["type"] for item in proposal.items] == ["config_change", "prompt_change", "code_change"]
+    assert proposal.items[0]["content_sha256"] != proposal.items[2]["content_sha256"]
 
 
 def test_rows_are_what_the_store_takes() -> None:
