@@ -206,8 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
             simulator.requests.append(request)
         if not route:
             return self._say(Answer(404, {"success": False, "message": "Not Found"}))
-        if simulator.key not in (request.headers.get("x-api-key"), body.get("api_key")):
-            return self._say(_SAID[Fault.unauthorized])
+        given = request.headers.get("x-api-key") or body.get("api_key")
+        if given != simulator.key:
+            # The worst of what a server may say: the texts are documented nowhere.
+            return self._say(Answer(401, {"success": False, "message": f"Invalid API key {given}"}))
         fault = simulator.next_fault(route)
         if fault in _SAID:
             return self._say(_SAID[fault], simulator.retry_after if fault is Fault.limited_for_a_while else None)

@@ -199,7 +199,9 @@ def test_lists_of_variables_that_a_template_does_not_have_are_not_added() -> Non
     ("text", "template_format", "found"),
     [
         ("{a} {b.c} {d[0]} {e!r} {f:>{g}} {{h}} {}", "f-string", ("a", "b", "d", "e", "f", "g")),
+        ("{the guest} {guest-id} {0} {a b.c}", "f-string", ("the guest", "guest-id", "a b")),
         ('{"a": 1} and {open', "f-string", ()),
+        ('{"a": 1}', "f-string", ()),
         ("{{ a }} {{- b.c | default('d') -}} {{ e[f] }}", "jinja2", ("a", "b", "e", "f")),
         ("{% for x, y in xs if x is not none %}{{ x }}{{ loop.index }}{% endfor %}", "jinja2", ("xs",)),
         ("{% if a == b and c is defined %}{{ range(n) }}{% endif %}", "jinja2", ("a", "b", "c", "n")),
