@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -45,6 +46,12 @@ RESTLESS = ["relpages", "reltuples", "relallvisible", "relallfrozen", "relfrozen
 @pytest.fixture
 def theirs(server_dsn: str) -> Iterator[str]:
     """A project with tables named like ours, and nothing of ours."""
+    with project(server_dsn) as dsn:
+        yield dsn
+
+
+@contextmanager
+def project(server_dsn: str) -> Iterator[str]:
     name = f"theirs_{uuid4().hex}"
     with psycopg.connect(server_dsn, autocommit=True) as connection:
         for role in ("anon", "authenticated", "service_role"):
@@ -52,9 +59,11 @@ def theirs(server_dsn: str) -> Iterator[str]:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     dsn = with_database(server_dsn, name)
     run(dsn, Path(__file__).with_name("owners_project.sql").read_text(encoding="utf-8"))
-    yield dsn
-    with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    try:
+        yield dsn
+    finally:
+        with psycopg.connect(server_dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def run(dsn: str, statements: str) -> None:
@@ -125,7 +134,15 @@ def verified(lines: str) -> dict[str, int]:
     return {agent: seq for agent, (seq, _) in heads.items()}
 
 
-async def test_ours_goes_in_and_out_and_theirs_is_what_it_was(theirs: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["server_dsn", "postgres_15_server_dsn"])
+async def test_ours_goes_in_and_out_and_theirs_is_what_it_was(
+    server: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with project(request.getfixturevalue(server)) as theirs:
+        await in_and_out(theirs, tmp_path)
+
+
+async def in_and_out(theirs: str, tmp_path: Path) -> None:
     before = dump(theirs), digest(theirs)
     assert "what people said" in before[0].lower()
     install(theirs)
