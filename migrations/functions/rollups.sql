@@ -1,4 +1,4 @@
--- Rollups: one hour of one agent, folded whole from its traces.
+-- Rollups: hours of one agent, folded whole from its traces, and days, merged from their hours.
 
 -- The template of an error text: quotes, ids, hex and numbers masked, HTTP classes kept.
 create or replace function ratchet.masked(p_text text) returns text
@@ -27,276 +27,585 @@ language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   )
 $$;
 
--- The measures of each span [p_from[i], p_until[i]) of one agent, straight from its traces.
--- The spans are in ascending order and do not overlap. An agent session is the traces of one
--- session_id without an idle gap of more than six hours; it belongs to the span in which it began.
--- Sums are made over `numeric`, so that the order of rows cannot show in the last digit.
-create or replace function ratchet.fold(p_agent text, p_from timestamptz[], p_until timestamptz[])
+-- The traces of the agent sessions that begin in each span [p_from[i], p_until[i]) (ascending, apart): the number of the
+-- session within the call (`sk`), the trace's place in the order of all (`tk`), and where its row lies (`tid`: good
+-- for the statement that asks). An agent session is the traces of one session_id without an idle gap of more
+-- than six hours; it belongs to the span in which it began, its later traces too.
+-- A session_id may be in use for months: only what can matter is read. A trace of up to six hours reaches at most
+-- twelve hours on; the few longer ones have an index of their own; and past the span it goes on from trace to
+-- trace until the gap. Most session ids have one trace, and need one look.
+create or replace function ratchet.spans_traces(p_agent text, p_from timestamptz[], p_until timestamptz[])
+returns table (span integer, session_id text, sk integer, tk integer, tid tid)
+language sql stable
+set search_path = pg_catalog, ratchet, pg_temp
+set jit = off
+set work_mem = '64MB'
+set enable_nestloop = off
+set enable_sort = off
+set max_parallel_workers_per_gather = 0
+as $$
+with recursive touched as (          -- the session ids of a span
+  select s.span::integer, t.session_id, min(t.started_at) as first_at, max(t.started_at) as last_at,
+         max(t.ended_at) + interval '6 hours' as alive_until, min(t.tid) as tid
+  from unnest(p_from, p_until) with ordinality as s (from_at, until_at, span)
+  cross join lateral (
+    select session_id, started_at, ended_at, ctid as tid from ratchet.traces
+    where agent = p_agent and started_at >= s.from_at and started_at < s.until_at
+    offset 0
+  ) as t
+  group by s.span, t.session_id
+),
+near as materialized (
+  select t.*, n.traces = 1 and not exists (
+           select from ratchet.traces where agent = p_agent and ended_at - started_at > interval '6 hours') as alone
+  from touched t
+  cross join lateral (
+    select count(*) as traces from ratchet.traces
+    where agent = p_agent and session_id = t.session_id
+      and started_at >= t.first_at - interval '12 hours' and started_at <= t.alive_until
+  ) as n
+),
+reach as (                                        -- how far the agent session that is open at the span's end goes on
+  select span, session_id, first_at, last_at, alive_until from near where not alone
+  union all
+  select r.span, r.session_id, r.first_at, later.last_at, greatest(r.alive_until, later.alive_until)
+  from reach r
+  cross join lateral (
+    select max(started_at) as last_at, max(ended_at) + interval '6 hours' as alive_until from ratchet.traces
+    where agent = p_agent and session_id = r.session_id and started_at > r.last_at and started_at <= r.alive_until
+  ) as later
+  where later.last_at is not null
+),
+bound as (
+  select span, session_id, first_at, max(last_at) as last_at from reach group by span, session_id, first_at
+),
+piece as (
+  select b.span, b.session_id, t.started_at, t.trace_id, t.tid,
+         coalesce(t.started_at - greatest(long.ended_at, max(t.ended_at) over (
+           partition by b.span, b.session_id order by t.started_at, t.trace_id
+           rows between unbounded preceding and 1 preceding)) > interval '6 hours', true) as first
+  from bound b
+  cross join lateral (
+    select max(ended_at) as ended_at from ratchet.traces
+    where agent = p_agent and session_id = b.session_id and started_at < b.first_at - interval '12 hours'
+      and ended_at - started_at > interval '6 hours'
+  ) as long
+  cross join lateral (
+    select ctid as tid, trace_id, started_at, ended_at from ratchet.traces
+    where agent = p_agent and session_id = b.session_id
+      and started_at >= b.first_at - interval '12 hours' and started_at <= b.last_at
+    offset 0
+  ) as t
+),
+part as (
+  select *, count(*) filter (where first) over (
+           partition by span, session_id order by started_at, trace_id rows unbounded preceding) as part
+  from piece
+),
+began as (
+  select span, session_id, trace_id, started_at, tid, min(started_at) over (partition by span, session_id, part) as began_at
+  from part where part > 0                        -- 0: a long trace from before reaches it
+  union all
+  select span, session_id, '', first_at, tid, first_at from near where alone
+)
+select span, session_id, dense_rank() over (order by began_at, session_id)::integer,
+       row_number() over (order by began_at, session_id, started_at, trace_id)::integer, tid
+from began where began_at >= p_from[span] and began_at < p_until[span]
+order by 4
+$$;
+
+-- The measures of each span [p_from[i], p_until[i]) of one agent, straight from its traces; `docs/adr/0008` names them.
+-- The rows of events are met once: a group by call gives one row for each call with its result, for each user message,
+-- and for the rest of a trace; everything else counts those. Sums are over whole numbers or `numeric`, so that the
+-- order of rows cannot show in the last digit; what is packed into one number needs one aggregate instead of two.
+-- `sk` numbers the agent sessions, with the span in its upper half; a combination is what all labels of a session say.
+create or replace function ratchet.measured(p_agent text, p_from timestamptz[], p_until timestamptz[])
 returns table (
   span integer, name text, labels jsonb,
   n bigint, total double precision, total_sq double precision, largest double precision,
-  buckets jsonb, samples jsonb
+  bucket_ids integer[], bucket_counts integer[], samples jsonb
 )
 language sql stable
 set search_path = pg_catalog, ratchet, pg_temp
 set jit = off
 set work_mem = '64MB'
-set enable_nestloop = off                          -- estimates over jsonb are poor; joins here are of thousands of rows
+set enable_nestloop = off                         -- estimates over jsonb are poor; joins here are of thousands of rows
+set enable_sort = off
+set max_parallel_workers_per_gather = 0           -- several folders share the machine
 as $$
-with touched as materialized (
-  select distinct t.session_id
-  from unnest(p_from, p_until) as s (from_at, until_at)
-  cross join lateral (
-    select session_id from ratchet.traces
-    where agent = p_agent and started_at >= s.from_at and started_at < s.until_at
-    offset 0
-  ) as t
-),
-piece as (
-  select t.session_id, t.trace_id, t.started_at,
-         max(t.ended_at) over (
-           partition by t.session_id order by t.started_at, t.trace_id
-           rows between unbounded preceding and 1 preceding) as ended_before
-  from touched
-  cross join lateral (
-    select session_id, trace_id, started_at, ended_at from ratchet.traces
-    where agent = p_agent and session_id = touched.session_id
-    offset 0
-  ) as t
-),
-numbered as materialized (
-  select session_id, trace_id, started_at,
-         count(*) filter (where started_at - ended_before > interval '6 hours') over (
-           partition by session_id order by started_at, trace_id rows unbounded preceding) as part
-  from piece
-),
-began as (
-  select session_id, part, min(started_at) as started_at,
-         width_bucket(min(started_at), p_from) as span
-  from numbered group by session_id, part
-),
-session as materialized (
-  select row_number() over (order by started_at, session_id) as sk, span, session_id, part
-  from began where span > 0 and started_at < p_until[span]
-),
-run as materialized (
-  select m.sk, row_number() over (order by m.sk, m.started_at, m.trace_id) as tk, t.*
-  from (select s.sk, d.trace_id, d.started_at from session s join numbered d using (session_id, part)) as m
+with run as materialized (
+  select r.span::bigint << 32 | r.sk as sk, r.session_id, r.tk, t.*
+  from ratchet.spans_traces(p_agent, p_from, p_until) as r
   cross join lateral (
     select model, environment, release, task_category, prompts, success, events from ratchet.traces
-    where agent = p_agent and trace_id = m.trace_id
+    where ctid = r.tid
     offset 0
   ) as t
 ),
-event as materialized (
-  select run.sk, run.tk, run.tk * 100000000 + e.ordinality as at,
-         e.type, e.name, e.call_id, e.t_ms, e.ok, e.model,
-         e.tokens_in, e.tokens_out, e.tokens_cached, e.cost_usd,
-         case e.type when 'user_message' then length(e.text) end as characters,
-         case when e.type = 'tool_result' and not e.ok then coalesce(e.error, e.text, '') end as error,
-         case when e.type = 'tool_call'
-           then encode(sha256(convert_to(coalesce(e.args::text, '{}'), 'UTF8')), 'base64') end as args,
-         case when e.type = 'tool_call' and length(e.args::text) >= 500 then e.args end as long_args
-  from run
-  cross join lateral rows from (jsonb_to_recordset(run.events) as (
-    type text, name text, call_id text, t_ms bigint, ok boolean, model text, text text, error text, args jsonb,
-    tokens_in numeric, tokens_out numeric, tokens_cached numeric, cost_usd numeric
-  )) with ordinality as e
+event as (                                        -- 1 call, 2 result, 3 user message, 4 model response, 5 reply
+  select run.sk, run.tk, x.at, x.e,
+         case x.e ->> 'type' when 'tool_call' then 1 when 'tool_result' then 2 when 'user_message' then 3
+           when 'llm_call' then 4 when 'assistant_message' then 5 else 6 end as kind
+  from run cross join lateral jsonb_array_elements(run.events) with ordinality as x (e, at)
+  offset 0
 ),
-call as materialized (                            -- a call with its result; either may be missing
-  select sk, tk, call_id, left(min(name), 200) as tool,
-         min(at) filter (where type = 'tool_call') as called_at,
-         max(at) filter (where type = 'tool_result') as answered_at,
-         coalesce(bool_or(not ok) filter (where type = 'tool_result'), false) as failed,
-         max(t_ms) filter (where type = 'tool_result') - min(t_ms) filter (where type = 'tool_call') as latency_ms,
-         min(args) as args, min(error) as error
-  from event where type in ('tool_call', 'tool_result') group by sk, tk, call_id
+field as (
+  select sk, tk, at,
+         case when kind <= 2 then 1 when kind = 3 then 2 else 3 end as kind,
+         case when kind <= 2 then hashtextextended(e ->> 'call_id', 0) when kind = 3 then at end as id,
+         case when kind <= 2 then e ->> 'name' when kind = 4 then e ->> 'model' end as name,
+         case kind when 1 then at << 35 | (e -> 't_ms')::bigint
+           when 3 then at << 35 | coalesce(length(e ->> 'text'), 0) end as opened,
+         case kind when 2 then at << 35 | (e -> 't_ms')::bigint end as closed,
+         case kind when 1 then coalesce(hashtextextended((e -> 'args')::text, 0), hashtextextended('{}', 0)) end as args,
+         case when kind = 1 and pg_column_size(e) >= 500 then true end as long,
+         case when kind = 2 and not (e -> 'ok')::boolean then coalesce(e ->> 'error', e ->> 'text', '') end as error,
+         case kind when 5 then 1 end as reply,
+         (e -> 'tokens_in')::bigint as tokens_in, (e -> 'tokens_out')::bigint as tokens_out,
+         (e -> 'tokens_cached')::bigint as tokens_cached, (e -> 'cost_usd')::double precision as cost
+  from event
+  offset 0
+),
+unit as materialized (                            -- a call with its result, a user message, the responses of a model, or the rest
+  select sk, tk, kind, left(name, 200) as name,
+         min(opened) as opened, max(closed) as closed, min(args) as args, count(long) as long, min(error) as error,
+         count(reply) as replies, sum(cost) as cost, sum(tokens_in::double precision) as tokens_in,
+         sum(tokens_out::double precision) as tokens_out, sum(tokens_cached::double precision) as tokens_cached,
+         min(at << 40 | tokens_in) as first_in      -- the first event with tokens, and its tokens
+  from field group by sk, tk, kind, id, name
+),
+call as (
+  select sk, name as tool, args, error,
+         (tk::bigint << 23) | (opened >> 35) as called_at, (tk::bigint << 23) | (closed >> 35) as answered_at,
+         ((closed & ((1::bigint << 35) - 1)) - (opened & ((1::bigint << 35) - 1)))::double precision as latency_ms
+  from unit where kind = 1
 ),
 tool as materialized (
-  select sk, tool, count(called_at) as calls, count(*) filter (where failed) as errors,
+  select sk, tool, count(called_at) as calls, count(error) as errors,
          max(called_at) as called_at, max(answered_at) as answered_at,
-         max(answered_at) filter (where failed) as failed_at
+         max(answered_at) filter (where error is not null) as failed_at,
+         sum(round(ln(1 + latency_ms) * 1e9)) filter (where latency_ms >= 0)
+           / count(*) filter (where latency_ms >= 0) as log_latency
   from call group by sk, tool
 ),
 repeat as materialized (                          -- the same tool with the same arguments
-  select sk, tool, count(*) as times, count(*) filter (where failed) as errors
+  select sk, tool, count(*) as times, count(error) as errors
   from call where called_at is not null group by sk, tool, args
 ),
 escalation as materialized (
   select t.tool from (select distinct tool from tool) as t join ratchet.agents a on a.agent = p_agent
   where ratchet.is_escalation(t.tool, a.escalation_tools)
 ),
-passed as (                                       -- one long text as one argument of several calls
-  select e.sk, left(a.key, 200) as argument, length(a.value) as characters, count(*) as times
-  from event e
-  cross join lateral (
-    select key, value #>> '{}' as value
-    from jsonb_each(case jsonb_typeof(e.long_args) when 'object' then e.long_args else '{}' end)
-    where jsonb_typeof(value) = 'string'
-  ) as a
-  where e.long_args is not null and length(a.value) >= 500
-  group by e.sk, left(a.key, 200), a.value having count(*) >= 3
-),
-first_response as (
-  select distinct on (sk) sk, at, tokens_in from event where tokens_in is not null order by sk, at
-),
-summed as (
-  select sk,
-         sum(cost_usd) as cost_usd, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
-         sum(tokens_cached) as tokens_cached,
-         count(*) filter (where type in ('tool_call', 'assistant_message')) as steps,
-         count(*) filter (where type = 'user_message') as user_messages
-  from event group by sk
-),
-used as (
-  select sk, nullif(sum(calls), 0) as calls, nullif(sum(errors), 0) as errors,
-         bool_or(calls > 0 and tool in (select tool from escalation)) as escalated
-  from tool group by sk
-),
-ended as (
-  select sk, (array_agg(success order by tk desc) filter (where success is not null))[1] as success
+session as (
+  select sk, (sk >> 32)::integer as span, min(session_id) as session_id,
+         max(tk * 2::bigint + success::integer) % 2 = 1 as success
   from run group by sk
 ),
-whole as materialized (                           -- one row per agent session
-  select s.sk, s.span, s.session_id, ended.success,
-         m.cost_usd, m.tokens_in, m.tokens_out, m.tokens_cached,
-         case when m.cost_usd > 0 then ln(m.cost_usd::double precision)::numeric end as cost_log,
-         coalesce(m.steps, 0)::numeric as steps, coalesce(m.user_messages, 0)::numeric as user_messages,
-         u.calls, u.errors, u.escalated
-  from session s join ended using (sk) left join summed m using (sk) left join used u using (sk)
+summed as (
+  select *, first_in[1] as first_tk, first_in[2] >> 40 as first_at, first_in[2] & ((1::bigint << 40) - 1) as first_tokens_in
+  from (
+  select sk, sum(cost::numeric) as cost_usd,
+         sum(tokens_in)::numeric as tokens_in, sum(tokens_out)::numeric as tokens_out, sum(tokens_cached)::numeric as tokens_cached,
+         count(opened) filter (where kind = 1) + sum(replies) as steps, count(*) filter (where kind = 2) as user_messages,
+         nullif(count(opened) filter (where kind = 1), 0) as calls, nullif(count(error), 0) as errors,
+         bool_or(kind = 1 and opened is not null and name in (select tool from escalation)) as escalated,
+         sum(long) as long,
+         min(array[tk, first_in]) filter (where first_in is not null) as first_in
+  from unit group by sk
+  ) as s
 ),
-label as (                                        -- a session carries each value that one of its traces has
-  select sk, null::text as key, null::text as value from session
-  union
-  select sk, l.key, left(l.value, 200)
-  from run cross join lateral (values ('model', model), ('environment', environment), ('release', release),
-                                      ('task_category', task_category)) as l (key, value)
+repeated as (
+  select sk, max(times) as longest, (sum(times - 1) filter (where times >= 3))::bigint as looped,
+         nullif(sum(times - 1), 0)::bigint as redundant
+  from repeat where times > 1 group by sk
+),
+profile as materialized (                         -- what traces say of themselves
+  select row_number() over () as trait, prompts, model, environment, release, task_category, array_agg(sk) as sks
+  from run group by prompts, model, environment, release, task_category
+),
+responder as materialized (
+  select -row_number() over () as trait, name as model, array_agg(sk) as sks
+  from unit where kind = 3 and name is not null group by name
+),
+said as (                                         -- each value of each label that a trait stands for
+  select trait, l.key, left(l.value, 200) as value
+  from profile cross join lateral (values ('model', model), ('environment', environment), ('release', release),
+                                          ('task_category', task_category)) as l (key, value)
   where l.value is not null
   union
-  select sk, 'model', left(model, 200) from event where type = 'llm_call' and model is not null
+  select trait, 'model', model from responder
   union
-  select sk, 'prompt_version', left(p.key || '@' || v.value, 200)
-  from run
+  select trait, 'prompt_version', left(p.key || '@' || v.value, 200)
+  from profile
   cross join lateral jsonb_each(prompts) as p
   cross join lateral jsonb_array_elements_text(
     case jsonb_typeof(p.value) when 'array' then p.value else jsonb_build_array(p.value) end) as v (value)
 ),
-split as (
-  select w.span, l.key, l.value,
-         count(*) as sessions,
+combination as materialized (                     -- sessions that have the same traits
+  select row_number() over () as combination, traits, array_agg(sk) as sks
+  from (
+    select sk, array_agg(distinct trait) as traits
+    from (
+      select trait, unnest(sks) as sk from profile
+      union all
+      select trait, unnest(sks) from responder
+    ) as t
+    group by sk
+  ) as s
+  group by traits
+),
+own as (
+  select distinct c.combination, s.key, s.value
+  from combination c cross join lateral unnest(c.traits) as t (trait) join said s using (trait)
+),
+label as materialized (                           -- the labels that a combination counts under
+  select combination, depth, labels, dense_rank() over (order by depth, labels) as label
+  from (
+    select combination, 0 as depth, '{}'::jsonb as labels from combination
+    union all
+    select combination, 1, jsonb_build_object(key, value) from own
+    union all                                     -- of a session with several models it is unknown which one did it
+    select combination, 2, jsonb_build_object('model', min(value) filter (where key = 'model'),
+                                              'task_category', min(value) filter (where key = 'task_category'))
+    from own group by combination
+    having count(*) filter (where key = 'model') = 1 and count(*) filter (where key = 'task_category') = 1
+  ) as l
+),
+whole as materialized (                           -- one row per agent session
+  select s.sk, s.span, s.session_id, s.success, c.combination,
+         m.cost_usd, case when m.cost_usd > 0 then ln(m.cost_usd::double precision)::numeric end as cost_log,
+         m.tokens_in, m.tokens_out, m.tokens_cached,
+         coalesce(m.steps, 0)::bigint as steps, ln(1 + coalesce(m.steps, 0)::double precision)::numeric as steps_log,
+         coalesce(m.user_messages, 0) as messages,
+         ln(1 + coalesce(m.user_messages, 0)::double precision)::numeric as messages_log,
+         m.calls, m.errors, m.escalated, m.long, m.first_tk, m.first_at, m.first_tokens_in,
+         coalesce(r.longest, sign(m.calls)::bigint) as longest, r.looped, r.redundant,
+         case when m.tokens_in - coalesce(m.tokens_cached, 0) >= 10000
+               and m.tokens_in - coalesce(m.tokens_cached, 0) > 50 * m.tokens_out
+           then (m.tokens_in - coalesce(m.tokens_cached, 0))::bigint end as heavy
+  from session s
+  join (select combination, unnest(sks) as sk from combination) as c using (sk)
+  left join summed m using (sk) left join repeated r using (sk)
+),
+opened as (                                       -- what the user had said before the first response
+  select w.span, w.combination, coalesce(sum(u.opened & ((1::bigint << 35) - 1)), 0) as characters
+  from whole w
+  left join unit u on u.sk = w.sk and u.kind = 2 and (u.tk, u.opened >> 35) < (w.first_tk, w.first_at)
+  where w.first_tk is not null
+  group by w.span, w.combination, w.sk
+),
+again as materialized (                           -- messages that the user sent before in the same session
+  select sk, sum(times - 1)::bigint as times
+  from (
+    select w.sk, count(*) as times
+    from (select sk from whole where messages > 1) as w
+    join run using (sk)
+    cross join lateral jsonb_array_elements(run.events) as e
+    cross join lateral (
+      select left(btrim(regexp_replace(lower(left(e ->> 'text', 5000)), '[[:space:][:punct:]]+', ' ', 'g')), 500) as text
+      where e ->> 'type' = 'user_message'
+      offset 0
+    ) as said
+    where length(said.text) >= 12
+    group by w.sk, said.text having count(*) > 1
+  ) as m
+  group by sk
+),
+combined as (                                     -- columns per measure: sessions that carry it, total, squares, largest
+  select span, combination, count(*) as sessions,
          count(success) as rated, count(*) filter (where success) as successes,
-         (array_agg(session_id order by sk) filter (where not success))[1:5] as unsuccessful,
          count(cost_usd) as cost_n, sum(cost_usd) as cost, sum(cost_usd * cost_usd) as cost_sq, max(cost_usd) as cost_max,
          count(cost_log) as log_n, sum(cost_log) as log, sum(cost_log * cost_log) as log_sq, max(cost_log) as log_max,
          count(tokens_in) as in_n, sum(tokens_in) as ins, sum(tokens_in * tokens_in) as in_sq, max(tokens_in) as in_max,
          count(tokens_out) as out_n, sum(tokens_out) as outs, sum(tokens_out * tokens_out) as out_sq, max(tokens_out) as out_max,
+         count(tokens_cached) as cached_n, sum(tokens_cached) as cached, sum(tokens_cached * tokens_cached) as cached_sq,
+         max(tokens_cached) as cached_max,
          sum(steps) as steps, sum(steps * steps) as steps_sq, max(steps) as steps_max,
-         sum(user_messages) as messages, sum(user_messages * user_messages) as messages_sq, max(user_messages) as messages_max,
+         sum(steps_log) as steps_log, sum(steps_log * steps_log) as steps_log_sq, max(steps_log) as steps_log_max,
+         sum(messages) as messages, sum(messages * messages) as messages_sq, max(messages) as messages_max,
+         sum(messages_log) as messages_log, sum(messages_log * messages_log) as messages_log_sq,
+         max(messages_log) as messages_log_max,
          count(calls) as calls_n, sum(calls) as calls, sum(calls * calls) as calls_sq, max(calls) as calls_max,
          count(errors) as errors_n, sum(errors) as errors, sum(errors * errors) as errors_sq, max(errors) as errors_max,
-         (array_agg(session_id order by errors desc, sk) filter (where errors > 0))[1:5] as failing,
          count(*) filter (where escalated) as escalations,
-         (array_agg(session_id order by sk) filter (where escalated))[1:5] as escalating
-  from label l join whole w using (sk) group by w.span, l.key, l.value
+         count(looped) as loop_n, coalesce(sum(looped), 0) as loops, coalesce(sum(looped * looped), 0) as loops_sq, max(longest) as loop_max,
+         count(redundant) as redundant_n, sum(redundant) as redundants, sum(redundant * redundant) as redundant_sq,
+         max(redundant) as redundant_max,
+         count(first_tokens_in) as first_n, sum(first_tokens_in) as firsts,
+         sum(first_tokens_in::numeric * first_tokens_in) as first_sq, max(first_tokens_in) as first_max,
+         count(*) filter (where messages >= 10) as many,
+         count(heavy) as heavy_n, sum(heavy) as heavies, sum(heavy::numeric * heavy) as heavy_sq, max(heavy) as heavy_max
+  from whole group by span, combination
+),
+measure as (                                      -- depth 0: of all sessions; 1: also by each label; 2: also by model and category
+  select c.span, c.combination, m.* from combined c
+  cross join lateral (values
+    ('sessions', 2, sessions, sessions::numeric, sessions::numeric, 1::numeric),
+    ('success', 2, rated, successes, successes, sign(successes::numeric)),
+    ('cost_usd', 2, cost_n, cost, cost_sq, cost_max),
+    ('cost_usd_log', 2, log_n, log, log_sq, log_max),
+    ('tokens_in', 1, in_n, ins, in_sq, in_max),
+    ('tokens_out', 1, out_n, outs, out_sq, out_max),
+    ('tokens_cached', 0, cached_n, cached, cached_sq, cached_max),
+    ('steps', 1, sessions, steps, steps_sq, steps_max),
+    ('steps_log', 0, sessions, steps_log, steps_log_sq, steps_log_max),
+    ('user_messages', 1, sessions, messages, messages_sq, messages_max),
+    ('user_messages_log', 0, sessions, messages_log, messages_log_sq, messages_log_max),
+    ('many_messages', 0, many, many, many, 1),
+    ('tool.calls', 2, calls_n, calls, calls_sq, calls_max),
+    ('tool.errors', 2, errors_n, errors, errors_sq, errors_max),
+    ('escalations', 1, escalations, escalations, escalations, 1),
+    ('loop', 0, loop_n, loops, loops_sq, loop_max),
+    ('redundant_calls', 0, redundant_n, redundants, redundant_sq, redundant_max),
+    ('first_tokens_in', 0, first_n, firsts, first_sq, first_max),
+    ('input_heavy', 0, heavy_n, heavies, heavy_sq, heavy_max)
+  ) as m (name, depth, n, total, total_sq, largest)
+  where m.n > 0 or m.name = 'loop' and m.largest is not null
+  union all
+  select span, combination, 'first_characters', 0, count(*), sum(characters), sum(characters::numeric * characters), max(characters)
+  from opened group by span, combination
+),
+sample as (                                       -- session ids to look at, for measures of all sessions
+  select span, name, to_jsonb(array_agg(session_id order by place)) as samples
+  from (
+    select w.span, s.name, w.session_id, row_number() over (partition by w.span, s.name order by s.peak desc, w.sk) as place
+    from whole w
+    cross join lateral (values
+      ('success', case when not success then 1 end), ('tool.errors', errors), ('escalations', case when escalated then 1 end),
+      ('loop', case when longest >= 3 then longest end), ('redundant_calls', redundant),
+      ('many_messages', case when messages >= 10 then messages end), ('input_heavy', heavy)
+    ) as s (name, peak)
+    where s.peak is not null
+  ) as ranked
+  where place <= 5 group by span, name
 ),
 signed as (                                       -- the 50 most frequent error texts of a tool, the rest as one
-  select e.sk, e.tool, e.errors,
-         case when dense_rank() over (partition by e.span, e.tool order by e.often desc, e.signature) <= 50
-           then e.signature else 'other' end as signature
+  select span, sk, session_id, tool, sum(errors)::bigint as errors,
+         case when rank <= 50 then signature else 'other' end as signature
   from (
-    select c.sk, s.span, c.tool, c.signature, c.errors,
-           sum(c.errors) over (partition by s.span, c.tool, c.signature) as often
-    from (select sk, tool, ratchet.masked(error) as signature, count(*) as errors from call
-          where failed group by sk, tool, ratchet.masked(error)) as c
-    join session s using (sk)
-  ) as e
+    select e.*, dense_rank() over (partition by span, tool order by often desc, signature) as rank
+    from (
+      select w.span, w.sk, w.session_id, f.tool, m.signature, f.errors,
+             sum(f.errors) over (partition by w.span, f.tool, m.signature) as often
+      from (select sk, name as tool, error, count(*) as errors from unit where error is not null group by sk, name, error) as f
+      join (select error, ratchet.masked(error) as signature
+            from (select distinct error from unit where error is not null) as d) as m using (error)
+      join whole w using (sk)
+    ) as e
+  ) as r
+  group by span, sk, session_id, tool, 6
 ),
-observed as (                                     -- what one session adds to a measure that is not split
-  select sk, 'tokens_cached' as name, null::text as tool, null::text as signature, null::text as argument,
-         true as counted, tokens_cached as value, tokens_cached as peak
-  from whole where tokens_cached is not null
+passed as (                                       -- one long text as one argument of several calls
+  select w.sk, left(a.key, 200) as argument, length(a.value) as characters, count(*) as times
+  from (select sk from whole where long >= 3) as w
+  join run using (sk)
+  cross join lateral jsonb_array_elements(run.events) as e
+  cross join lateral (
+    select key, value #>> '{}' as value
+    from jsonb_each(case when e ->> 'type' = 'tool_call' and jsonb_typeof(e -> 'args') = 'object' then e -> 'args' else '{}' end)
+    where jsonb_typeof(value) = 'string'
+  ) as a
+  where length(a.value) >= 500
+  group by w.sk, left(a.key, 200), a.value having count(*) >= 3
+),
+observed as (                                     -- what one session adds to a measure of a tool or an argument
+  select sk, 'tool.errors' as name, tool, null::text as argument, errors::numeric as value, errors as peak from tool where errors > 0
   union all
-  select sk, 'tool.calls', tool, null, null, true, calls, calls from tool where calls > 0
-  union all
-  select sk, 'tool.errors', tool, null, null, true, errors, errors from tool where errors > 0
-  union all
-  select sk, 'tool.abandoned', tool, null, null, true, 1, 1 from tool
+  select sk, 'tool.abandoned', tool, null, 1, 1 from tool
   where failed_at = answered_at and (called_at is null or called_at < failed_at)
   union all
-  select sk, 'tool.error_signature', tool, signature, null, true, sum(errors), sum(errors) from signed
-  group by sk, tool, signature
+  select sk, 'loop', tool, null, sum(times - 1), max(times) from repeat where times >= 3 group by sk, tool
   union all
-  select sk, 'loop', null, null, null, max(times) >= 3,
-         coalesce(sum(times - 1) filter (where times >= 3), 0), max(times) from repeat group by sk
+  select sk, 'error_loop', tool, null, sum(errors), max(times) from repeat where times >= 3 and errors >= 2 group by sk, tool
   union all
-  select sk, 'loop', tool, null, null, true, sum(times - 1), max(times) from repeat where times >= 3 group by sk, tool
+  select sk, 'redundant_calls', tool, null, sum(times - 1), sum(times - 1) from repeat where times > 1 group by sk, tool
   union all
-  select sk, 'error_loop', tool, null, null, true, sum(times - 1), max(times) from repeat
-  where times >= 3 and errors >= 2 group by sk, tool
-  union all
-  select sk, 'redundant_calls', null, null, null, true, sum(times - 1), sum(times - 1) from repeat
-  where times > 1 group by sk
-  union all
-  select sk, 'redundant_calls', tool, null, null, true, sum(times - 1), sum(times - 1) from repeat
-  where times > 1 group by sk, tool
-  union all
-  select sk, 'repeated_text', null, null, argument, true, sum(characters::numeric * (times - 1)), max(times) from passed
-  group by sk, argument
-  union all
-  select sk, 'first_tokens_in', null, null, null, true, tokens_in, tokens_in from first_response
-  union all
-  select f.sk, 'first_characters', null, null, null, true, coalesce(sum(e.characters), 0), coalesce(sum(e.characters), 0)
-  from first_response f left join event e on e.sk = f.sk and e.at < f.at group by f.sk
+  select sk, 'repeated_text', null, argument, sum(characters::numeric * (times - 1)), max(times) from passed group by sk, argument
 ),
-latency as (
-  select span, tool, sum(count) as n, sum(total) as total, sum(total_sq) as total_sq, max(largest) as largest,
-         jsonb_object_agg(bucket, count) as buckets
+bucketed as (
+  select (sk >> 32)::integer as span, tool, null::bigint as label,
+         case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket,
+         count(*) as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
+  from call where latency_ms >= 0 group by 1, 2, 4
+  union all
+  select b.span, null, l.label, b.bucket, sum(b.count), sum(b.total), sum(b.total_sq), max(b.largest)
   from (
-    select s.span, c.tool, case when c.latency_ms < 1 then 0 else floor(ln(c.latency_ms) / ln(1.04::double precision))::integer end as bucket,
-           count(*) as count, sum(c.latency_ms) as total, sum(c.latency_ms::numeric * c.latency_ms) as total_sq,
-           max(c.latency_ms) as largest
-    from call c join session s using (sk) where c.latency_ms >= 0 group by 1, 2, 3
+    select w.span, w.combination,
+           case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket,
+           count(*) as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
+    from call c join whole w using (sk) where latency_ms >= 0 group by 1, 2, 3
   ) as b
-  group by span, tool
+  join label l using (combination)
+  where l.depth = 1
+  group by b.span, l.label, b.bucket
+),
+used as (
+  select (t.sk >> 32)::integer as span, t.tool, count(nullif(t.calls, 0)) as calls_n, sum(t.calls) as calls, sum(t.calls * t.calls) as calls_sq, max(t.calls) as calls_max,
+         count(t.log_latency) as slow_n, sum(round(t.log_latency)) / 1e9 as slow,
+         sum(round(t.log_latency * t.log_latency / 1e9)) / 1e9 as slow_sq, max(t.log_latency) / 1e9 as slowest
+  from tool t group by (t.sk >> 32)::integer, t.tool
+),
+slow as (                                         -- the slowest sessions of a tool: within a tenth of the slowest
+  select span, tool, to_jsonb(array_agg(session_id order by place)) as samples
+  from (
+    select w.span, t.tool, w.session_id, row_number() over (partition by w.span, t.tool order by t.log_latency desc, w.sk) as place
+    from tool t join used u on u.span = (t.sk >> 32)::integer and u.tool = t.tool and t.log_latency >= 9e8 * u.slowest
+    join whole w using (sk)
+  ) as ranked
+  where place <= 5 group by span, tool
 )
-select s.span, v.name, case when s.key is null then '{}' else jsonb_build_object(s.key, s.value) end,
-       v.n, v.total::double precision, v.total_sq::double precision, v.largest::double precision,
-       null::jsonb, case when s.key is null then to_jsonb(v.samples) end
-from split s
+select m.span, m.name, l.labels, m.n, m.total::double precision, m.total_sq::double precision, m.largest::double precision,
+       null::integer[], null::integer[], s.samples
+from (
+  select m.span, m.name, l.label, sum(m.n)::bigint as n, sum(m.total) as total, sum(m.total_sq) as total_sq, max(m.largest) as largest
+  from measure m join label l on l.combination = m.combination and l.depth <= m.depth
+  group by m.span, m.name, l.label
+) as m
+join (select distinct label, depth, labels from label) as l using (label)
+left join sample s on s.span = m.span and s.name = m.name and l.depth = 0
+union all
+select w.span, 'repeated_request', '{}', count(*), sum(a.times)::double precision, sum(a.times * a.times)::double precision,
+       max(a.times), null, null, to_jsonb((array_agg(w.session_id order by a.times desc, w.sk))[1:5])
+from again a join whole w using (sk) group by w.span
+union all
+select w.span, o.name, jsonb_strip_nulls(jsonb_build_object('tool', o.tool, 'argument', o.argument)),
+       count(*), sum(o.value)::double precision, sum(o.value * o.value)::double precision, max(o.peak)::double precision,
+       null, null, to_jsonb((array_agg(w.session_id order by o.peak desc, w.sk))[1:5])
+from observed o join whole w using (sk) group by w.span, o.name, o.tool, o.argument
+union all
+select span, 'tool.error_signature', jsonb_build_object('tool', tool, 'signature', signature),
+       count(*), sum(errors)::double precision, sum(errors * errors)::double precision, max(errors),
+       null, null, to_jsonb((array_agg(session_id order by errors desc, sk))[1:5])
+from signed group by span, tool, signature
+union all
+select u.span, v.name, jsonb_build_object('tool', u.tool), v.n, v.total, v.total_sq, v.largest, null, null, v.samples
+from used u left join slow s using (span, tool)
 cross join lateral (values
-  ('sessions', s.sessions, s.sessions::numeric, s.sessions::numeric, 1::numeric, null::text[]),
-  ('success', rated, successes, successes, sign(successes::numeric), unsuccessful),
-  ('cost_usd', cost_n, cost, cost_sq, cost_max, null),
-  ('cost_usd_log', log_n, log, log_sq, log_max, null),
-  ('tokens_in', in_n, ins, in_sq, in_max, null),
-  ('tokens_out', out_n, outs, out_sq, out_max, null),
-  ('steps', s.sessions, steps, steps_sq, steps_max, null),
-  ('user_messages', s.sessions, messages, messages_sq, messages_max, null),
-  ('tool.calls', calls_n, calls, calls_sq, calls_max, null),
-  ('tool.errors', errors_n, errors, errors_sq, errors_max, failing),
-  ('escalations', escalations, escalations, escalations, 1, escalating)
+  ('tool.calls', calls_n, calls::double precision, calls_sq::double precision, calls_max::double precision, null::jsonb),
+  ('tool.latency_log', slow_n, slow, slow_sq, slowest, s.samples)
 ) as v (name, n, total, total_sq, largest, samples)
 where v.n > 0
 union all
-select s.span, o.name, jsonb_strip_nulls(jsonb_build_object('tool', o.tool, 'signature', o.signature, 'argument', o.argument)),
-       count(*) filter (where o.counted),
-       coalesce(sum(o.value) filter (where o.counted), 0)::double precision,
-       coalesce(sum(o.value * o.value) filter (where o.counted), 0)::double precision,
-       max(o.peak)::double precision,
-       null,
-       case when o.name in ('tokens_cached', 'tool.calls', 'first_tokens_in', 'first_characters') then null
-         else to_jsonb((array_agg(s.session_id order by o.peak desc, o.sk) filter (where o.counted))[1:5]) end
-from observed o join session s using (sk)
-group by s.span, o.name, o.tool, o.signature, o.argument
-union all
-select span, 'tool.latency_ms', jsonb_build_object('tool', tool),
-       n, total::double precision, total_sq::double precision, largest::double precision, buckets, null
-from latency
+select b.span, 'tool.latency_ms', case when b.tool is null then l.labels else jsonb_build_object('tool', b.tool) end,
+       b.n, b.total, b.total_sq, b.largest, b.bucket_ids, b.bucket_counts, null
+from (
+  select span, tool, label, sum(count)::bigint as n, sum(total) as total, sum(total_sq) as total_sq, max(largest) as largest,
+         array_agg(bucket) as bucket_ids, array_agg(count::integer) as bucket_counts
+  from bucketed group by span, tool, label
+) as b
+left join (select distinct label, labels from label) as l using (label)
+$$;
+
+-- The measures of the segments between neighbours of `p_cuts` (ascending), merged: whole days (with `p_days`) and whole
+-- hours as they were folded, partial hours straight from the traces. A day counts only while it is no older than
+-- its hours: else they are read. What a whole day or hour lacks, had no agent session.
+create or replace function ratchet.merged(p_agent text, p_cuts timestamptz[], p_days boolean)
+returns table (
+  segment integer, name text, labels jsonb,
+  n bigint, total double precision, total_sq double precision, largest double precision,
+  bucket_ids integer[], bucket_counts integer[], samples jsonb
+)
+language sql stable
+set search_path = pg_catalog, ratchet, pg_temp
+set jit = off
+set work_mem = '64MB'
+set enable_nestloop = off
+set enable_sort = off
+set max_parallel_workers_per_gather = 0
+as $$
+with segment as materialized (
+  select c.number::integer as segment, c.since, c.until,
+         c.hour + case when c.hour < c.since then interval '1 hour' else interval '0' end as first_hour,
+         date_trunc('hour', c.until, 'UTC') as last_hour
+  from (
+    select number, cut as since, lead(cut) over (order by number) as until, date_trunc('hour', cut, 'UTC') as hour
+    from unnest(p_cuts) with ordinality as u (cut, number)
+  ) as c
+  where c.until is not null
+),
+edge as materialized (
+  select row_number() over (order by since) as span, segment, since, until
+  from (
+    select segment, since, until from segment where first_hour > last_hour
+    union all
+    select segment, since, first_hour from segment where first_hour <= last_hour and since < first_hour
+    union all
+    select segment, last_hour, until from segment where first_hour <= last_hour and last_hour < until
+  ) as e
+),
+day as materialized (
+  select s.segment, d.day, s.first_hour, s.last_hour,
+         p_days and d.day >= s.first_hour and d.day + interval '24 hours' <= s.last_hour
+           and not exists (select from ratchet.day_queue q where q.agent = p_agent and q.day = d.day)
+           and not exists (select from ratchet.fold_queue q where q.agent = p_agent
+                           and q.hour >= d.day and q.hour < d.day + interval '24 hours') as usable
+  from segment s
+  cross join (
+    select min(hour) as oldest, max(hour) as newest from ratchet.rollups where agent = p_agent
+  ) as known
+  cross join lateral generate_series(
+    date_trunc('day', greatest(s.first_hour, known.oldest), 'UTC'),
+    least(s.last_hour - interval '1 hour', known.newest), interval '24 hours') as d (day)
+),
+part as materialized (
+  select d.segment, r.*
+  from day d
+  cross join lateral (
+    select day as at, name, labels, n, total, total_sq, largest, bucket_ids, bucket_counts, samples
+    from ratchet.rollup_days where agent = p_agent and day = d.day offset 0
+  ) as r
+  where d.usable
+  union all
+  select d.segment, r.*
+  from day d
+  cross join lateral (
+    select hour, name, labels, n, total, total_sq, largest, bucket_ids, bucket_counts, samples
+    from ratchet.rollups
+    where agent = p_agent and hour >= greatest(d.day, d.first_hour) and hour < least(d.day + interval '24 hours', d.last_hour)
+    offset 0
+  ) as r
+  where not d.usable
+  union all
+  select e.segment, e.since, m.name, m.labels, m.n, m.total, m.total_sq, m.largest, m.bucket_ids, m.bucket_counts, m.samples
+  from (select array_agg(since order by span) as since, array_agg(until order by span) as until from edge having count(*) > 0) as s
+  cross join lateral ratchet.measured(p_agent, s.since, s.until) as m
+  join edge e on e.span = m.span
+),
+summed as materialized (
+  select row_number() over () as id, segment, name, labels, sum(n)::bigint as n,
+         sum(total::numeric)::double precision as total, sum(total_sq::numeric)::double precision as total_sq,
+         max(largest) as largest,
+         array_agg(at) filter (where samples is not null) as sampled_at,
+         jsonb_agg(samples) filter (where samples is not null) as sampled
+  from part group by segment, name, labels
+),
+bucketed as (
+  select id, array_agg(bucket) as bucket_ids, array_agg(count::integer) as bucket_counts
+  from (
+    select s.id, b.bucket, sum(b.count) as count
+    from part p join summed s using (segment, name, labels)
+    cross join lateral unnest(p.bucket_ids, p.bucket_counts) as b (bucket, count)
+    where p.bucket_ids is not null group by s.id, b.bucket
+  ) as b
+  group by id
+)
+select s.segment, s.name, s.labels, s.n, s.total, s.total_sq, s.largest, b.bucket_ids, b.bucket_counts,
+       case when s.sampled is not null then (
+         select jsonb_agg(session_id order by place) from (
+           select i.session_id, row_number() over (order by min(a.at), min(i.number)) as place
+           from unnest(s.sampled_at) with ordinality as a (at, part)
+           cross join lateral jsonb_array_elements_text(s.sampled -> (a.part - 1)::integer) with ordinality as i (session_id, number)
+           group by i.session_id
+         ) as once where place <= 5
+       ) end
+from summed s left join bucketed b using (id)
 $$;
 
 -- Folds hours that are queued, newest first: {"hours": folded now, "left": still queued}.
--- The lock on the queue's row keeps every other folder from the hour, and makes an import that touches
--- it wait and queue it again.
+-- Who holds what: the lock on the mark of an hour keeps other folders from it, and makes an import that touches the hour
+-- wait and mark it again. Days are marked at the very end, in order, because a mark is all that folders of
+-- the same day share: they wait for each other's last moment only. The mark and the hour's rows appear together, so a
+-- reader sees the hour queued, or its day marked, or both folded; never a day that misses its hour.
 create or replace function public.ratchet_rollups_fold(p_agent text, p_hours_max integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
@@ -308,7 +617,8 @@ begin
     order by hour desc, agent limit p_hours_max for update skip locked
   ),
   gone as (
-    delete from ratchet.fold_queue q using picked p where q.agent = p.agent and q.hour = p.hour returning q.agent, q.hour
+    delete from ratchet.fold_queue q using picked p where q.agent = p.agent and q.hour = p.hour
+    returning q.agent, q.hour, q.queued_at
   )
   select coalesce(jsonb_agg(to_jsonb(gone)), '[]') into taken from gone;
 
@@ -317,88 +627,124 @@ begin
     from jsonb_to_recordset(taken) as t (agent text, hour timestamptz) group by t.agent order by t.agent
   loop
     delete from ratchet.rollups r where r.agent = one.agent and r.hour = any (one.hours);
-    insert into ratchet.rollups (agent, hour, name, labels, n, total, total_sq, largest, buckets, samples)
-    select one.agent, one.hours[f.span], f.name, f.labels, f.n, f.total, f.total_sq, f.largest, f.buckets, f.samples
-    from ratchet.fold(one.agent, one.hours, one.ends) as f;
+    insert into ratchet.rollups (agent, hour, name, labels, n, total, total_sq, largest, bucket_ids, bucket_counts, samples)
+    select one.agent, one.hours[m.span], m.name, m.labels, m.n, m.total, m.total_sq, m.largest,
+           m.bucket_ids, m.bucket_counts, m.samples
+    from ratchet.measured(one.agent, one.hours, one.ends) as m;
   end loop;
+
+  insert into ratchet.day_queue (agent, day, queued_at)
+  select t.agent, date_trunc('day', t.hour, 'UTC') as day, max(t.queued_at)
+  from jsonb_to_recordset(taken) as t (agent text, hour timestamptz, queued_at timestamptz)
+  group by 1, 2 order by 1, 2
+  on conflict (agent, day) do update set queued_at = excluded.queued_at;
 
   return jsonb_build_object(
     'hours', jsonb_array_length(taken),
     'left', (select count(*) from ratchet.fold_queue where p_agent is null or agent = p_agent));
 end $$;
 
--- The measures of [p_since, p_until): whole hours from the rollups, the edges straight from the traces.
-create or replace function public.ratchet_rollups_read(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
-language plpgsql stable security definer
-set search_path = pg_catalog, ratchet, pg_temp
-set jit = off
-set work_mem = '64MB'
-as $$
+-- Merges days that are marked, newest first, out of their hours: {"days": merged now, "left": still marked and ready}.
+-- A day with a queued hour waits: it would be marked again at once. Who holds a mark has it alone, and a folder that
+-- folded an hour of the day in the meantime waits with its commit until it can mark the day anew: so the hours that are
+-- read here are all that were committed when the mark was taken, and what comes later marks later.
+create or replace function public.ratchet_rollups_fold_days(p_agent text, p_days_max integer) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
-  first_hour timestamptz := date_trunc('hour', p_since, 'UTC');
-  last_hour timestamptz := date_trunc('hour', p_until, 'UTC');
-  edge_from timestamptz[] := '{}';
-  edge_until timestamptz[] := '{}';
+  one record;
+  days integer := 0;
 begin
-  if first_hour < p_since then
-    first_hour := first_hour + interval '1 hour';
-  end if;
-  if first_hour > last_hour then                  -- within one hour
-    edge_from := array[p_since];
-    edge_until := array[p_until];
-  else
-    if p_since < first_hour then
-      edge_from := edge_from || p_since;
-      edge_until := edge_until || first_hour;
-    end if;
-    if last_hour < p_until then
-      edge_from := edge_from || last_hour;
-      edge_until := edge_until || p_until;
-    end if;
-  end if;
-
-  return (
-    with part as materialized (
-      select r.hour as at, r.name, r.labels, r.n, r.total, r.total_sq, r.largest, r.buckets, r.samples
-      from ratchet.rollups r where r.agent = p_agent and r.hour >= first_hour and r.hour < last_hour
-      union all
-      select edge_from[f.span], f.name, f.labels, f.n, f.total, f.total_sq, f.largest, f.buckets, f.samples
-      from ratchet.fold(p_agent, edge_from, edge_until) as f
-    ),
-    summed as (
-      select name, labels, sum(n)::bigint as n, sum(total::numeric)::double precision as total,
-             sum(total_sq::numeric)::double precision as total_sq, max(largest) as largest
-      from part group by name, labels
-    ),
-    bucketed as (
-      select name, labels, jsonb_object_agg(bucket, count) as buckets
-      from (
-        select p.name, p.labels, b.key as bucket, sum(b.value::bigint) as count
-        from part p cross join lateral jsonb_each_text(p.buckets) as b
-        where p.buckets is not null group by p.name, p.labels, b.key
-      ) as by_bucket
-      group by name, labels
-    ),
-    sampled as (
-      select name, labels, jsonb_agg(session_id order by at, ordinality) as samples
-      from (
-        select *, row_number() over (partition by name, labels order by at, ordinality) as place
-        from (
-          select distinct on (p.name, p.labels, s.session_id) p.name, p.labels, s.session_id, p.at, s.ordinality
-          from part p cross join lateral jsonb_array_elements_text(p.samples) with ordinality as s (session_id, ordinality)
-          where p.samples is not null
-          order by p.name, p.labels, s.session_id, p.at, s.ordinality
-        ) as once
-      ) as placed
-      where place <= 5 group by name, labels
+  for one in
+    with picked as materialized (
+      select d.agent, d.day from ratchet.day_queue d
+      where (p_agent is null or d.agent = p_agent) and not exists (
+        select from ratchet.fold_queue q
+        where q.agent = d.agent and q.hour >= d.day and q.hour < d.day + interval '24 hours')
+      order by d.day desc, d.agent limit p_days_max for update skip locked
     )
-    select coalesce(jsonb_agg(jsonb_build_object(
-      'name', s.name, 'labels', s.labels, 'n', s.n, 'total', s.total, 'total_sq', s.total_sq,
-      'largest', s.largest, 'buckets', b.buckets, 'samples', a.samples) order by s.name, s.labels), '[]')
-    from summed s
-    left join bucketed b using (name, labels)
-    left join sampled a using (name, labels));
+    delete from ratchet.day_queue d using picked p where d.agent = p.agent and d.day = p.day returning d.agent, d.day
+  loop
+    days := days + 1;
+    delete from ratchet.rollup_days r where r.agent = one.agent and r.day = one.day;
+    insert into ratchet.rollup_days (agent, day, name, labels, n, total, total_sq, largest, bucket_ids, bucket_counts, samples)
+    select one.agent, one.day, m.name, m.labels, m.n, m.total, m.total_sq, m.largest, m.bucket_ids, m.bucket_counts, m.samples
+    from ratchet.merged(one.agent, array[one.day, one.day + interval '24 hours'], false) as m;
+    perform ratchet.cap_signatures(one.agent, one.day);
+  end loop;
+  return jsonb_build_object('days', days, 'left', (
+    select count(*) from ratchet.day_queue d
+    where (p_agent is null or d.agent = p_agent) and not exists (
+      select from ratchet.fold_queue q
+      where q.agent = d.agent and q.hour >= d.day and q.hour < d.day + interval '24 hours')));
 end $$;
+
+-- Leaves a day the 50 most frequent error texts of each tool; the rest stand together as `other`.
+create or replace function ratchet.cap_signatures(p_agent text, p_day timestamptz) returns void
+language sql set search_path = pg_catalog, ratchet, pg_temp as $$
+  with gone as (
+    delete from ratchet.rollup_days r using (
+      select labels, row_number() over (
+               partition by labels ->> 'tool' order by total desc, labels ->> 'signature') as place
+      from ratchet.rollup_days
+      where agent = p_agent and day = p_day and name = 'tool.error_signature' and labels ->> 'signature' <> 'other'
+    ) as ranked
+    where ranked.place > 50 and r.agent = p_agent and r.day = p_day and r.name = 'tool.error_signature'
+      and r.labels = ranked.labels
+    returning r.labels ->> 'tool' as tool, r.n, r.total, r.total_sq, r.largest
+  )
+  insert into ratchet.rollup_days as other (agent, day, name, labels, n, total, total_sq, largest)
+  select p_agent, p_day, 'tool.error_signature', jsonb_build_object('tool', tool, 'signature', 'other'),
+         sum(n), sum(total), sum(total_sq), max(largest)
+  from gone group by tool
+  on conflict (agent, day, name, labels) do update set
+    n = other.n + excluded.n, total = other.total + excluded.total, total_sq = other.total_sq + excluded.total_sq,
+    largest = greatest(other.largest, excluded.largest)
+$$;
+
+-- The measures of the segments between ascending times, for windows that share their bounds: one array
+-- [segment (1, 2, ...), name, labels, n, total, total_sq, largest, bucket_ids, bucket_counts, samples] each.
+create or replace function public.ratchet_rollups_segments(p_agent text, p_cuts jsonb) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_array(
+           segment, name, labels, n, total, total_sq, largest, bucket_ids, bucket_counts, samples)), '[]')
+  from ratchet.merged(p_agent, array(
+    select cut::timestamptz from jsonb_array_elements_text(p_cuts) with ordinality as c (cut, number) order by number), true)
+$$;
+
+-- The measures of [p_since, p_until). Only the release before reads them so.
+create or replace function public.ratchet_rollups_read(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'name', name, 'labels', labels, 'n', n, 'total', total, 'total_sq', total_sq, 'largest', largest,
+    'buckets', (select jsonb_object_agg(bucket, count) from unnest(bucket_ids, bucket_counts) as b (bucket, count)),
+    'samples', samples) order by name, labels), '[]')
+  from ratchet.merged(p_agent, array[p_since, p_until], true)
+$$;
+
+-- Sessions and cost of the slots between ascending times, by whole hours (an hour belongs to the slot in which it begins), and
+-- when the agent's first trace began: {"first": time or null, "slots": [[slot (1, 2, ...), sessions, cost_usd], ...]}.
+create or replace function public.ratchet_rollups_slots(p_agent text, p_cuts jsonb) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  with cut as materialized (
+    select array(select c::timestamptz from jsonb_array_elements_text(p_cuts) with ordinality as u (c, number) order by number) as cuts
+  )
+  select jsonb_build_object(
+    'first', (select min(started_at) from ratchet.traces where agent = p_agent),
+    'slots', (
+      select coalesce(jsonb_agg(jsonb_build_array(slot, sessions, cost) order by slot), '[]')
+      from (
+        select width_bucket(r.hour, cut.cuts) as slot,
+               coalesce(sum(r.n) filter (where r.name = 'sessions'), 0) as sessions,
+               coalesce(sum(r.total::numeric) filter (where r.name = 'cost_usd'), 0)::double precision as cost
+        from cut cross join lateral (
+          select hour, name, n, total from ratchet.rollups
+          where agent = p_agent and labels = '{}' and name in ('sessions', 'cost_usd')
+            and hour >= cut.cuts[1] and hour < cut.cuts[cardinality(cut.cuts)]
+          offset 0
+        ) as r
+        group by 1
+      ) as s))
+$$;
 
 -- How many hours of the span are out of date.
 create or replace function public.ratchet_rollups_queued(p_agent text, p_since timestamptz, p_until timestamptz) returns jsonb

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 Key = tuple[str, tuple[tuple[str, str], ...]]
 Line = dict[str, Any]
 IDLE = timedelta(hours=6)
+PRODUCT = ("sessions", "success", "cost_usd", "cost_usd_log", "tool.errors", "tool.calls")
 
 
 def agent_sessions(lines: Iterable[Line]) -> list[list[Line]]:
@@ -83,9 +85,19 @@ def _count_session(counts: Counts, session: list[Line], escalation: Sequence[str
     outcomes = [line["outcome"]["success"] for line in session if "outcome" in line]
     prompts = {f"{name}@{version}" for line in session for name, version in line.get("prompts", {}).items()}
     models = {line["model"] for line in session if "model" in line}
-    for labels in ({}, *({"model": m} for m in models), *({"prompt_version": p} for p in prompts)):
-        _count_whole(counts, events, calls, outcomes, escalation, labels)
-    _count_tools(counts, events, calls)
+    models |= {event["model"] for event in events if event["type"] == "llm_call" and "model" in event}
+    categories = {line["task_category"] for line in session if "task_category" in line}
+    splits = [{"model": m} for m in models] + [{"task_category": c} for c in categories]
+    splits += [{"prompt_version": p} for p in prompts]
+    product = {"model": next(iter(models), ""), "task_category": next(iter(categories), "")}
+    for labels in ({}, *splits, *([product] if len(models) == len(categories) == 1 else [])):
+        whole = Counts()
+        _count_whole(whole, events, calls, outcomes, escalation, labels)
+        for (name, _), rows in whole.values.items():
+            if len(labels) < 2 or name in PRODUCT:
+                counts.values[name, tuple(sorted(labels.items()))] += rows
+    _count_messages(counts, events)
+    _count_tools(counts, events, calls, splits)
     _count_repeats(counts, session, calls)
 
 
@@ -118,7 +130,24 @@ def _count_whole(
         counts.add("escalations", 1, labels)
 
 
-def _count_tools(counts: Counts, events: list[Line], calls: list[Line]) -> None:
+def _count_messages(counts: Counts, events: list[Line]) -> None:
+    said = [event["text"] for event in events if event["type"] == "user_message"]
+    steps = sum(event["type"] in ("tool_call", "assistant_message") for event in events)
+    counts.add("steps_log", math.log(1 + steps))
+    counts.add("user_messages_log", math.log(1 + len(said)))
+    if len(said) >= 10:
+        counts.add("many_messages", 1)
+    squeezed = [re.sub(r"[\s!-/:-@\[-`{-~]+", " ", text.lower()).strip()[:500] for text in said]
+    times = Counter(text for text in squeezed if len(text) >= 12)
+    if repeats := sum(times.values()) - len(times):
+        counts.add("repeated_request", repeats)
+    carried = [event for event in events if "tokens_in" in event]
+    uncached = sum(event["tokens_in"] - event.get("tokens_cached", 0) for event in carried)
+    if uncached >= 10_000 and uncached > 50 * sum(event["tokens_out"] for event in carried):
+        counts.add("input_heavy", uncached)
+
+
+def _count_tools(counts: Counts, events: list[Line], calls: list[Line], splits: list[dict[str, str]]) -> None:
     for tool in {call["name"] for call in calls}:
         own = [event for event in events if event.get("name") == tool]
         results = [event for event in own if event["type"] == "tool_result"]
@@ -128,7 +157,11 @@ def _count_tools(counts: Counts, events: list[Line], calls: list[Line]) -> None:
         if own[-1]["type"] == "tool_result" and not own[-1]["ok"]:
             counts.add("tool.abandoned", 1, {"tool": tool})
         for result in results:
-            counts.add("tool.latency_ms", result["latency_ms"], {"tool": tool})
+            for labels in ({"tool": tool}, *splits):
+                counts.add("tool.latency_ms", result["latency_ms"], labels)
+        if results:
+            logs = [math.log(1 + result["latency_ms"]) for result in results]
+            counts.add("tool.latency_log", math.fsum(logs) / len(logs), {"tool": tool})
 
 
 def _count_repeats(counts: Counts, session: list[Line], calls: list[Line]) -> None:
@@ -148,11 +181,13 @@ def _count_repeats(counts: Counts, session: list[Line], calls: list[Line]) -> No
         counts.add("redundant_calls", redundant)
     for tool in {name for name, _ in times}:
         looped = [n for (name, _), n in loops.items() if name == tool]
-        failing = [n for call, n in loops.items() if call[0] == tool and failures[call] >= 2]
+        failing = {call: n for call, n in loops.items() if call[0] == tool and failures[call] >= 2}
         repeated = sum(n - 1 for (name, _), n in times.items() if name == tool)
         if looped:
             counts.add("loop", sum(n - 1 for n in looped), {"tool": tool}, peak=max(looped))
         if failing:
-            counts.add("error_loop", sum(n - 1 for n in failing), {"tool": tool}, peak=max(failing))
+            counts.add(
+                "error_loop", sum(failures[call] for call in failing), {"tool": tool}, peak=max(failing.values())
+            )
         if repeated:
             counts.add("redundant_calls", repeated, {"tool": tool})

@@ -11,6 +11,7 @@ from optimizer.clock import iso
 
 DAY = datetime(2026, 2, 26, tzinfo=UTC)
 NOW = DAY + timedelta(days=4)
+SAID = ("hello", "Where is my order?", "  where is, my ORDER!", "And the second order?")
 TOOLS = ("search", "write_article", "transfer_to_human_agents")
 
 Line = dict[str, Any]
@@ -25,9 +26,9 @@ def turns(draw: st.DrawFn) -> list[Line]:
         at += draw(st.integers(1, 90_000))
         if draw(st.integers(0, 3)) == 0:
             kind = draw(st.sampled_from(("user_message", "assistant_message")))
-            event: Line = {"type": kind, "t_ms": at, "text": "hello"}
+            event: Line = {"type": kind, "t_ms": at, "text": draw(st.sampled_from(SAID))}
             if kind == "assistant_message" and draw(st.booleans()):
-                event |= {"tokens_in": draw(st.integers(0, 5000)), "tokens_out": 7, "cost_usd": 0.013}
+                event |= {"tokens_in": draw(st.integers(0, 9000)), "tokens_out": 7, "cost_usd": 0.013}
             events.append(event)
             continue
         tool, latency = draw(st.sampled_from(TOOLS)), draw(st.integers(0, 4000))
@@ -63,6 +64,8 @@ def batches(draw: st.DrawFn, traces_max: int = 12) -> list[Line]:
             line["outcome"] = {"success": draw(st.booleans())}
         if draw(st.booleans()):
             line["model"] = draw(st.sampled_from(("gpt-4.1", "claude-opus-4-6")))
+        if draw(st.booleans()):
+            line["task_category"] = draw(st.sampled_from(("order", "refund")))
         if draw(st.booleans()):
             line["prompts"] = {"master": draw(st.sampled_from(("1", "2")))}
         lines.append(line)
