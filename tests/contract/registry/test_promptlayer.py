@@ -80,7 +80,7 @@ async def test_a_template_comes_back_as_it_was_except_for_the_edited_text(
     assert version.template == with_text(template, edited)
     assert version.metadata is not None
     assert {key: value for key, value in version.metadata.items() if key != "ratchet"} == MODEL
-    assert api.workspace.prompts["system"].tags == ["a", "b"]
+    assert api.asked("publish")[-1].body["prompt_template"] == {"prompt_name": "system", "tags": ["a", "b"]}
     assert api.workspace.prompts["system"].labels["prod"].version == 1
     again = await registry_on(api).version("system", 2)
     assert again.text == edited
