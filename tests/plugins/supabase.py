@@ -122,8 +122,11 @@ def _make_templates(server_dsn: str) -> None:
 
 def paste(dsn: str, script: str) -> None:
     """What an owner does in the SQL editor; and, as in every test's database, functions without a migration yet."""
+    undated = [*changed().values()]
+    if undated:
+        undated += [GRANTS, "notify pgrst, 'reload schema'"]
     with psycopg.connect(dsn, autocommit=True) as editor:
-        for text in (script, *changed().values(), GRANTS, "notify pgrst, 'reload schema'"):
+        for text in (script, *undated):
             editor.execute(text.encode())
 
 
