@@ -129,3 +129,18 @@ def test_data_that_is_not_there_is_left_out_and_told(nested: pytest.Pytester) ->
     )
     nested.makeini("[pytest]\nmarkers = shared_data(name): data beside the checkout")
     run(nested, "shared_data").assert_outcomes(passed=1, deselected=1)
+
+
+def test_a_program_that_is_missing_is_a_skip_that_says_how_to_fetch_it(nested: pytest.Pytester) -> None:
+    nested.makepyfile(
+        """
+        from pathlib import Path
+        from tests.plugins.real_parts import part
+
+        def test_needs_a_program():
+            part("no-such-server", Path("/usr/sbin"))
+        """
+    )
+    result = nested.runpytest_subprocess("-p", "no:randomly", "-p", "no:xdist", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*'no-such-server' is not in /usr/sbin; fetch it with `scripts/setup --all`*"])
