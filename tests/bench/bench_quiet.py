@@ -11,130 +11,94 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import NamedTuple
+
+import psycopg
 
 from optimizer.db import migrate
 from optimizer.db.embedded import open_embedded
 from optimizer.db.postgres import PostgresDatabase
-from optimizer.diagnose.rules import diagnose
-from optimizer.records.findings import Finding
 from optimizer.stats.bounds import lower_bound
+from scripts.migration import changed
 from tests.bench.noise import Traffic
-from tests.bench.noise_pool import Day, Pool, Stretch, draw_past, read_days, snapshot_of, store
-from tests.bench.noise_problems import PROBLEMS, Problem
+from tests.bench.noise_judge import AGES, Noise, Planted, judge_noise, judge_planted
+from tests.bench.noise_pool import Pool, Stretch, read_days, store
+from tests.bench.noise_problems import PROBLEMS
 
 SIZES = (300, 50, 12)  # sessions a day; the slowest first
 WINDOWS, PLANTED, HISTORY_DAYS = 1000, 100, 30
-POOL_DAYS_MAX = 1000
-# A run on the first day of a problem, and one on its seventh, which has six bad days in its past.
-AGES = (1, 7)
-NULL_SEED, PLANTED_SEED, DRAW_SEED = 1, 1000, 7
+POOL_DAYS_MIN, POOL_DAYS_MAX = 70, 1000
+# Two kinds of healthy traffic: steady rates, and rates of which no two days are alike (8 % from day to day).
+KINDS = {"steady": 0.0, "drifting": 0.08}
+DRIFTING_PART = 4  # one drifting window for so many steady ones
+OPTIONAL_PART = 2  # one window of a problem that need not be found for so many of one that must
 UPPER_ALPHA = 0.05
 
 
-class Planted(NamedTuple):
-    """In how many windows a planted problem was found."""
-
+@dataclass(frozen=True)
+class Job:
+    dsn: str
+    size: int
     windows: int
-    named: int  # a finding is about it
-    found: int  # and says the right figure
+    planted: int
+    history_days: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
     """What the windows of one size showed."""
 
     size: int
-    sessions: int = 0
-    pool_days: int = 0
-    windows: int = 0
-    with_finding: int = 0
-    by_rule: Counter[str] = field(default_factory=Counter[str])  # windows in which the rule speaks
-    watching: int = 0
-    tests: int = 0
-    planted: dict[tuple[str, int], Planted] = field(default_factory=lambda: dict[tuple[str, int], Planted]())
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    sessions: int
+    noise: dict[str, Noise]  # by kind
+    planted: dict[tuple[str, int], Planted]  # by problem and age in days
+    seconds: dict[str, float]
 
 
-def measure(dsn: str, size: int, windows: int, planted: int, history_days: int) -> Result:
-    return asyncio.run(_measure(dsn, Result(size), windows, planted, history_days))
+def measure(job: Job) -> Result:
+    return asyncio.run(_measure(job))
 
 
-async def _measure(dsn: str, result: Result, windows: int, planted: int, history_days: int) -> Result:
-    times = [time.perf_counter()]
-    null = Stretch(f"healthy-{result.size}", Traffic(result.size), min(POOL_DAYS_MAX, max(windows, 70)), NULL_SEED)
-    bad = {
-        problem.name: Stretch(
-            f"{problem.name}-{result.size}", problem.traffic(result.size), planted + max(AGES) - 1, PLANTED_SEED + n
-        )
-        for n, problem in enumerate(PROBLEMS)
+async def _measure(job: Job) -> Result:
+    windows = {kind: job.windows if not drift else job.windows // DRIFTING_PART for kind, drift in KINDS.items()}
+    stretches = {
+        kind: Stretch(f"{kind}-{job.size}", Traffic(job.size, drift=drift), _pool_days(windows[kind]), seed=number)
+        for number, (kind, drift) in enumerate(KINDS.items())
     }
-    stretches = [null, *bad.values()]
-    database = PostgresDatabase(dsn)
+    for number, problem in enumerate(PROBLEMS, 1000):
+        days = (job.planted if problem.required else job.planted // OPTIONAL_PART) + max(AGES) - 1
+        stretches[problem.name] = Stretch(f"{problem.name}-{job.size}", problem.traffic(job.size), days, seed=number)
+    times = [time.perf_counter()]
+    database = PostgresDatabase(job.dsn)
     await database.open()
     try:
-        result.sessions = await store(database, stretches)
+        sessions = await store(database, list(stretches.values()))
         times.append(time.perf_counter())
-        days = await read_days(database, stretches)
+        read = await read_days(database, list(stretches.values()))
         times.append(time.perf_counter())
     finally:
         await database.close()
-    pool = Pool([day for stretch in stretches for day in days[stretch.agent]])
-    healthy = pool.days[: null.days]
-    result.pool_days = null.days
-    judge_noise(result, pool, healthy, windows, history_days)
+    pool = Pool([day for stretch in stretches.values() for day in read[stretch.agent]])
+    rest = iter(pool.days)
+    of = {name: [next(rest) for _ in range(stretch.days)] for name, stretch in stretches.items()}
+    noise = {kind: judge_noise(pool, of[kind], windows[kind], job.history_days) for kind in KINDS}
     times.append(time.perf_counter())
-    first = null.days
-    for problem in PROBLEMS:
-        stretch = bad[problem.name]
-        judge_planted(result, problem, pool, healthy, pool.days[first : first + stretch.days], history_days)
-        first += stretch.days
+    planted = {
+        (problem.name, age): judge_planted(problem, pool, of["steady"], of[problem.name], job.history_days, age)
+        for problem in PROBLEMS
+        for age in AGES
+    }
     times.append(time.perf_counter())
     names = ("store and fold", "read", "judge noise", "judge planted")
-    result.seconds = {name: until - since for name, since, until in zip(names, times, times[1:], strict=False)}
-    return result
+    seconds = {name: until - since for name, since, until in zip(names, times, times[1:], strict=False)}
+    return Result(job.size, sessions, noise, planted, seconds)
 
 
-def judge_noise(result: Result, pool: Pool, healthy: Sequence[Day], windows: int, history_days: int) -> None:
-    random, decks = Random(DRAW_SEED), by_weekday(healthy)
-    for number in range(windows):
-        main = healthy[number % len(healthy)]
-        diagnosis = diagnose(snapshot_of(pool, main, draw_past(main, decks, history_days, random)))
-        result.windows += 1
-        result.with_finding += bool(diagnosis.findings)
-        result.by_rule.update({finding.rule for finding in diagnosis.findings})
-        result.watching += len(diagnosis.watching)
-        result.tests += diagnosis.tests
-
-
-def judge_planted(
-    result: Result, problem: Problem, pool: Pool, healthy: Sequence[Day], bad: Sequence[Day], history_days: int
-) -> None:
-    random, decks = Random(DRAW_SEED), by_weekday(healthy)
-    if problem.steady:
-        decks = by_weekday(bad)
-    for age in AGES:
-        findings: list[tuple[Finding, ...]] = []
-        mains = range(max(AGES) - 1, len(bad))
-        for number in mains:
-            recent = [] if problem.steady else list(reversed(bad[number - age + 1 : number]))
-            past = [*recent, *draw_past(bad[number], decks, history_days, random)[len(recent) :]]
-            findings.append(diagnose(snapshot_of(pool, bad[number], past)).findings)
-        result.planted[problem.name, age] = Planted(
-            windows=len(findings),
-            named=sum(any(map(problem.is_named_by, found)) for found in findings),
-            found=sum(any(map(problem.is_said_by, found)) for found in findings),
-        )
-
-
-def by_weekday(days: Sequence[Day]) -> Mapping[int, Sequence[Day]]:
-    return {weekday: [day for day in days if day.weekday == weekday] for weekday in range(7)}
+def _pool_days(windows: int) -> int:
+    return min(POOL_DAYS_MAX, max(windows, POOL_DAYS_MIN))
 
 
 def upper_bound(k: int, n: int) -> float:
@@ -145,48 +109,64 @@ def upper_bound(k: int, n: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=int, default=WINDOWS, help="null windows of each size")
-    parser.add_argument("--planted", type=int, default=PLANTED, help="windows of each planted problem and size")
+    parser.add_argument("--planted", type=int, default=PLANTED, help="windows of each required problem and size")
     parser.add_argument("--history-days", type=int, default=HISTORY_DAYS, help="days before each window")
     parser.add_argument("--size", type=int, action="append", help="sessions a day; default: 12, 50 and 300")
     args = parser.parse_args()
-    sizes = args.size or SIZES
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, open_embedded(Path(folder) / "home") as server:
-        migrate.apply(server.dsn)
+        _migrate(server.dsn)
         with ProcessPoolExecutor(max_workers=2) as workers:
-            jobs = [
-                workers.submit(measure, server.dsn, size, args.windows, args.planted, args.history_days)
-                for size in sizes
-            ]
-            results = sorted((job.result() for job in jobs), key=lambda result: result.size)
-    print_results(results, args.history_days)
+            jobs = [Job(server.dsn, size, args.windows, args.planted, args.history_days) for size in args.size or SIZES]
+            results = sorted(workers.map(measure, jobs), key=lambda result: result.size)
+    print_noise(results, args.history_days)
+    print_planted(results)
     print(f"\n{sum(result.sessions for result in results)} sessions, {time.perf_counter() - begun:.0f} s in all")
     for result in results:
         spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
         print(f"  {result.size} a day: {result.sessions} sessions; {spent}")
 
 
-def print_results(results: Sequence[Result], history_days: int) -> None:
+def _migrate(dsn: str) -> None:
+    migrate.apply(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for source in changed().values():
+            connection.execute(source.encode())
+
+
+def print_noise(results: Sequence[Result], history_days: int) -> None:
     print(f"quiet: healthy traffic, windows of 24 h with {history_days} days before them\n")
-    print("| sessions a day | windows | distinct days | with a finding | at most (95 %) | watching, lines a window |")
-    print("|---|---|---|---|---|---|")
-    for result in results:
-        share, at_most = result.with_finding / result.windows, upper_bound(result.with_finding, result.windows)
-        distinct = min(result.pool_days, result.windows)
-        print(
-            f"| {result.size} | {result.windows} | {distinct} | {share:.1%} | {at_most:.1%} "
-            f"| {result.watching / result.windows:.2f} |"
-        )
-    rules = sorted({rule for result in results for rule in result.by_rule})
-    for rule in rules:
-        shares = ", ".join(f"{result.by_rule[rule] / result.windows:.1%} of {result.size}" for result in results)
-        print(f"  {rule}: {shares}")
+    print(
+        "| traffic | sessions a day | windows | distinct days | with a finding | at most (95 %) | alarms | watching |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for kind in KINDS:
+        for result in results:
+            noise = result.noise[kind]
+            cells = (
+                kind,
+                result.size,
+                noise.windows,
+                min(noise.days, noise.windows),
+                f"{noise.with_finding / noise.windows:.1%}",
+                f"{upper_bound(noise.with_finding, noise.windows):.1%}",
+                noise.with_alarm,
+                f"{noise.watching / noise.windows:.2f} lines",
+            )
+            print(f"| {' | '.join(map(str, cells))} |")
+    for kind in KINDS:
+        for rule in sorted({rule for result in results for rule in result.noise[kind].by_rule}):
+            windows = ", ".join(f"{result.noise[kind].by_rule[rule]} at {result.size} a day" for result in results)
+            print(f"  {rule} speaks of {kind} traffic in {windows}")
+
+
+def print_planted(results: Sequence[Result]) -> None:
     print("\nnot deaf: found on day 1 / day 7 of the problem, with the right tool and figure\n")
     print("| planted | " + " | ".join(f"{result.size} a day" for result in results) + " |")
     print("|---|" + "---|" * len(results))
     for problem in PROBLEMS:
         cells = [" / ".join(_share(result.planted[problem.name, age]) for age in AGES) for result in results]
-        print(f"| {problem.says} | {' | '.join(cells)} |")
+        print(f"| {problem.says}{' (required at 300)' if problem.required else ''} | {' | '.join(cells)} |")
 
 
 def _share(planted: Planted) -> str:

@@ -76,6 +76,7 @@ class Traffic:
     """The rates of one agent's traffic; as they stand here, healthy."""
 
     sessions_a_day: float
+    sessions_times: float = 1.0
     success_points_down: float = 0.0
     cost_times: float = 1.0
     error_times: float = 1.0
@@ -99,7 +100,7 @@ class Traffic:
         slower = factor()
         return replace(
             self,
-            sessions_a_day=self.sessions_a_day * factor(),
+            sessions_times=self.sessions_times * factor(),
             cost_times=self.cost_times * factor(),
             messages_times=self.messages_times * factor(),
             success_points_down=self.success_points_down + random.gauss(0.0, self.drift / 4),
@@ -114,7 +115,8 @@ def day_of(traffic: Traffic, day: date, seed: int) -> Iterator[Trace]:
     random = Random(f"{seed} {day.isoformat()}")
     traffic = traffic.of_day(random)
     opens = datetime.combine(day, OPENS)
-    pace_seconds = OPEN_HOURS * 3600 / (traffic.sessions_a_day * WEEK[day.weekday()])
+    sessions = traffic.sessions_a_day * traffic.sessions_times * WEEK[day.weekday()]
+    pace_seconds = OPEN_HOURS * 3600 / sessions
     seconds, number = random.expovariate(1 / pace_seconds), 0
     while seconds < OPEN_HOURS * 3600:
         yield _trace(traffic, random, f"{day:%y%m%d}-{number}", opens + timedelta(milliseconds=int(seconds * 1000)))

@@ -35,6 +35,7 @@ class Problem:
     tool: str | None = None
     required: bool = False  # at 300 sessions a day it has to be found on its first day
     steady: bool = False  # no change: the agent was always like that
+    alarms: bool = False  # it is no finding but an alarm, whatever that says
 
     def traffic(self, sessions_a_day: float) -> Traffic:
         return replace(Traffic(sessions_a_day), **self.changes)
@@ -168,5 +169,15 @@ PROBLEMS: tuple[Problem, ...] = (
         spread=0.27,
         rules=frozenset({"cheaper_model"}),
         steady=True,
+    ),
+    Problem(
+        name="collapse",
+        says="four of five sessions are missing (an alarm)",
+        changes={"sessions_times": 0.2},
+        fact="",
+        figure=Figure.level,
+        low=0.0,
+        high=0.0,
+        alarms=True,
     ),
 )

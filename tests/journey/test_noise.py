@@ -16,8 +16,8 @@ from optimizer.records.snapshot import DAY
 from optimizer.records.trace import Trace
 from optimizer.stores.agents import AgentStore
 from optimizer.stores.rollups import RollupStore
-from tests.bench.bench_quiet import by_weekday
 from tests.bench.noise import Traffic, day_of
+from tests.bench.noise_judge import by_weekday
 from tests.bench.noise_pool import Pool, Stretch, draw_past, read_days, snapshot_of, store
 from tests.bench.noise_problems import PROBLEMS
 
