@@ -62,6 +62,7 @@ class Workspace:
 
     prompts: dict[str, Prompt] = field(default_factory=dict[str, Prompt])
     logged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    keeps_metadata: bool = True  # of what is documented, `model`, it keeps all
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     def publish(
@@ -173,10 +174,13 @@ class Workspace:
             return invalid("prompt_version", "commit_message", message=f"at most {COMMIT_MESSAGE_MAX} characters")
         if (version.get("prompt_template") or {}).get("type") not in ("chat", "completion"):
             return invalid("prompt_version", "prompt_template", "type", message="chat or completion")
+        metadata = version.get("metadata") or {}
+        if not self.keeps_metadata:
+            metadata = {key: value for key, value in metadata.items() if key == "model"}
         held = self.publish(
             name,
             version["prompt_template"],
-            metadata=version.get("metadata"),
+            metadata=metadata,
             commit_message=message,
             tags=base.get("tags"),
             labels=tuple(body.get("release_labels") or ()),

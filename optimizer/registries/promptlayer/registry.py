@@ -89,7 +89,7 @@ class PromptLayerRegistry:
                 held = await self._publish(
                     session, prompt, body, newest.version if newest else 0, deployment_id, sha256
                 )
-            _require_nothing_between(prompt, held)
+            _require_nothing_between(prompt, held, newest.version if newest else 0)
             return held.as_record(prompt)
 
     async def move_label(
@@ -216,6 +216,8 @@ class PromptLayerRegistry:
             lost = error
         newest = await self._newest(session, prompt, number if isinstance(number, int) else None)
         held = await self._of_deployment(session, prompt, newest, before, deployment_id, sha256)
+        if held is None and newest is not None and newest.version == number and newest.sha256 == sha256:
+            return newest  # a server that drops our metadata: then its answer is all there is
         if held is None and lost is not None:
             raise NotAnswered(f"{lost} The new version is not there yet; should it come, it is recognised.") from lost
         if held is None:
@@ -247,9 +249,9 @@ class PromptLayerRegistry:
         )
 
 
-def _require_nothing_between(prompt: str, held: Held) -> None:
+def _require_nothing_between(prompt: str, held: Held, before: int) -> None:
     """Raises `RegistryConflict` where somebody else published between the look at the newest version and ours."""
-    between = range(int(held.published["after_version"]) + 1, held.version)
+    between = range(int(held.published.get("after_version", before)) + 1, held.version)
     if between:
         named = f"version {between[0]}" if len(between) == 1 else f"versions {between[0]} to {between[-1]}"
         raise RegistryConflict(

@@ -13,37 +13,9 @@ from optimizer.prompts.templates import new_template
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptVersion
 from optimizer.registries.port import Registry
-from optimizer.registries.promptlayer.api import CALL_SECONDS, REQUEST_SECONDS
-from tests.contract.registry.on_promptlayer import registry_on
+from optimizer.registries.promptlayer.api import CALL_SECONDS
+from tests.contract.registry.on_promptlayer import NO_ANSWER, held, registry_on
 from tests.simulators.promptlayer import Fault, PromptLayer
-from tests.simulators.promptlayer_workspace import Prompt
-
-SOON_SECONDS = 1.0
-NO_ANSWER = [Fault.failed_after, Fault.dropped_after, Fault.slow]
-
-
-@pytest.fixture
-def api(promptlayer_api: PromptLayer) -> PromptLayer:
-    """A workspace with one prompt, whose label stands at version 1."""
-    promptlayer_api.workspace.publish("system", new_template("one"), labels=("prod",))
-    return promptlayer_api
-
-
-@pytest.fixture
-def registry(api: PromptLayer, request: pytest.FixtureRequest) -> Registry:
-    """Impatient where the answer does not come."""
-    spec = getattr(request.node, "callspec", None)
-    never = spec is not None and spec.params.get("fault") is Fault.slow
-    return registry_on(api, request_seconds=SOON_SECONDS if never else REQUEST_SECONDS)
-
-
-@pytest.fixture
-def impatient(api: PromptLayer) -> Registry:
-    return registry_on(api, request_seconds=SOON_SECONDS)
-
-
-def held(api: PromptLayer) -> Prompt:
-    return api.workspace.prompts["system"]
 
 
 async def publish(registry: Registry, text: str = "two", deployment_id: UUID | None = None) -> PromptVersion:
@@ -248,69 +220,10 @@ async def test_what_the_web_page_copies_from_our_version_is_not_ours(api: Prompt
     assert (await registry.version("system", 2)).metadata == {"deployment_id": str(deployment)}
 
 
-# ---- moving labels
-
-
-async def two_versions(api: PromptLayer) -> None:
-    api.workspace.publish("system", new_template("two"))
-
-
-@pytest.mark.parametrize("fault", [*NO_ANSWER, Fault.limited], ids=lambda one: one.name)
-@pytest.mark.parametrize(("label", "route"), [("prod", "move_label"), ("canary", "create_label")])
-async def test_a_move_whose_answer_is_lost_is_read_back(
-    api: PromptLayer, registry: Registry, fault: Fault, label: str, route: str
-) -> None:
-    await two_versions(api)
-    api.fail(route, fault)
-    await registry.move_label("system", label, 2, expected=1 if label == "prod" else None)
-    assert held(api).labels[label].version == 2
-    assert len(api.asked(route)) == (2 if fault is Fault.limited else 1)
-
-
-async def test_a_move_that_was_not_done_may_be_asked_for_again(api: PromptLayer, registry: Registry) -> None:
-    await two_versions(api)
-    api.fail("move_label", Fault.failed)
-    with pytest.raises(RegistryError, match="failed at the label 'prod' of 'system'") as raised:
-        await registry.move_label("system", "prod", 2, expected=1)
-    assert not isinstance(raised.value, RegistryConflict)
-    assert await registry.labels("system") == {"prod": 1}
-    await registry.move_label("system", "prod", 2, expected=1)
-    assert await registry.labels("system") == {"prod": 2}
-
-
-async def test_a_label_that_is_protected_did_not_move_whatever_was_answered(
-    api: PromptLayer, registry: Registry
-) -> None:
-    await two_versions(api)
-    held(api).protected.add("prod")
-    with pytest.raises(RegistryConflict, match=r"did not move \(it may be protected\): it stands at version 1 still"):
-        await registry.move_label("system", "prod", 2, expected=1)
-    assert len(api.asked("move_label")) == 1  # each one may ask somebody for their approval
-    api.fail("move_label", Fault.unmoved)
-    held(api).protected.clear()
-    with pytest.raises(RegistryConflict, match="may be protected"):
-        await registry.move_label("system", "prod", 2, expected=1)
-
-
-async def test_a_label_that_is_read_late_has_moved(api: PromptLayer, registry: Registry) -> None:
-    await two_versions(api)
-
-    def next_reads_are_stale() -> None:
-        api.fail("labels", Fault.stale, Fault.stale)
-
-    api.before("move_label", next_reads_are_stale)
-    await registry.move_label("system", "prod", 2, expected=1)
-    assert await registry.labels("system") == {"prod": 2}
-
-
-async def test_someone_else_who_moves_the_label_is_told_of(api: PromptLayer, registry: Registry) -> None:
-    await two_versions(api)
-    api.workspace.publish("system", new_template("three"))
-    api.before("labels", lambda: api.workspace.put_label("system", "prod", 3))
-    with pytest.raises(RegistryConflict, match="stands at version 3, not at 1"):
-        await registry.move_label("system", "prod", 2, expected=1)
-    assert api.asked("move_label") == []
-    api.before("labels", lambda: None)
-    api.before("labels", lambda: api.workspace.put_label("system", "prod", 1))
-    with pytest.raises(RegistryConflict, match="stands at version 1, not at 2"):
-        await registry.move_label("system", "prod", 2, expected=3)
+async def test_where_our_metadata_is_dropped_the_answer_counts(api: PromptLayer, registry: Registry) -> None:
+    api.workspace.keeps_metadata = False
+    published = await publish(registry)
+    assert (published.version, published.text, published.metadata) == (2, "two", {})
+    api.before("publish", lambda: api.workspace.publish("system", new_template("theirs")))
+    with pytest.raises(RegistryConflict, match="Someone else published version 3"):
+        await publish(registry, "three")
