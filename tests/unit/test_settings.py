@@ -8,7 +8,7 @@ import pytest
 
 from bot.commands.doctor import describe
 from optimizer.errors import SettingsError
-from optimizer.settings import Environment, load_settings, parse_values
+from optimizer.settings import Environment, Settings, load_settings, parse_values
 
 SAMPLE = """
 [agents.blog-writer]
@@ -75,6 +75,9 @@ def test_nothing_is_needed(tmp_path: Path) -> None:
         ("[agents.x]\nbudget = { run_usa = 1 }", "agents.x.budget.run_usa", "run_usd"),
         ("[people.dana]\nslak = 'U1'", "people.dana.slak", "slack"),
         ("[traces]\ntabel = 'x'", "traces.tabel", "table"),
+        ("[traces]\ntable = 'x'\ncolumns = { sesion_id = 'x' }", "traces.columns.sesion_id", "session_id"),
+        ("[messages]\ntable = 'x'\ncolumns = { rol = 'x' }", "messages.columns.rol", "role"),
+        ("[agent_config]\ntable = 'x'\ncolumns = { tool = 'x' }", "agent_config.columns.tool", "tools"),
     ],
 )
 def test_a_misspelt_key_is_named_with_its_neighbour(tmp_path: Path, text: str, key: str, nearest: str) -> None:
@@ -101,6 +104,11 @@ def test_a_key_like_no_other_gets_no_neighbour(tmp_path: Path) -> None:
         ("[agents.x]\nexpires_hours = 0", "'agents.x.expires_hours' is wrong"),
         ("[agents.x]\nexpires_hours = 1e300", "'agents.x.expires_hours' is wrong"),
         ("[traces]\ncolumns = {}", "'traces.table' is missing"),
+        ("[traces]\ntable = 'a.b.c'", "'traces.table' is wrong: it should be a table"),
+        ("[traces]\ntable = ''", "'traces.table' is wrong: it should be a table"),
+        ("[traces]\ntable = 'x'\ncolumns = { id = 'a..b' }", "'traces.columns.id' is wrong: it should be a column"),
+        ("[traces]\ntable = 'x'\ncolumns = { id = 7 }", "'traces.columns.id' is wrong: it should be text"),
+        ("[traces]\ntable = 'x'\nhistory_days = 0", "'traces.history_days' is wrong"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -149,6 +157,18 @@ def test_times_are_told_in_the_timezone_of_the_person(tmp_path: Path) -> None:
 def test_a_cron_without_five_fields_is_refused(tmp_path: Path, cron: str) -> None:
     said = refusal(tmp_path, f"[agents.x]\nschedule = {{ cron = '{cron}' }}")
     assert "'agents.x.schedule.cron' is wrong: it should have five fields" in said
+
+
+def test_whose_the_rows_are_is_said_by_the_table_by_traces_or_by_there_being_one_agent() -> None:
+    def whose(**values: object) -> list[str | None]:
+        settings = Settings(file=parse_values(values), environment=Environment())
+        return [settings.agent_of(table) for table in settings.tables]
+
+    traces, messages = {"table": "t"}, {"table": "public.m", "agent": "own"}
+    assert whose(traces=traces) == [None]
+    assert whose(traces=traces, messages=messages, agents={"only": {}}) == ["only", "own"]
+    assert whose(traces=traces, agents={"one": {}, "two": {}}) == [None]
+    assert whose(traces={**traces, "agent": "said"}, agent_config={"table": "c"}, agents={"x": {}}) == ["said", "said"]
 
 
 def test_an_approver_must_be_a_person_who_can_be_recognised(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ _BAD_STATUS_MIN = 400  # of HTTP
 _ROLES = {"tool": "tool_result", "function": "tool_result"}  # a message of that role is a result, an event is a call
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Part:
     """An event before it has its place in time; `kind` is None where it is none of ours."""
 
@@ -59,6 +59,8 @@ class _Fields:
         for name, value in values.items():
             if value is not None:
                 self._values.setdefault(names.get(snake(name), snake(name)), (name, value))
+        if self._values.keys().isdisjoint(fields.WRAPPERS):
+            return
         for wrapper in fields.WRAPPERS:
             inner = self._values.get(wrapper)
             values_inside = as_object(inner[1]) if inner else None
@@ -68,9 +70,12 @@ class _Fields:
 
     def find(self, names: tuple[str, ...]) -> tuple[str, Any] | None:
         """The first of the names that is there, and its value; not an object that was opened."""
-        return next(
-            ((name, self._values[name][1]) for name in names if name in self._values and name not in self._taken), None
-        )
+        if self._values.keys().isdisjoint(names):
+            return None
+        for name in names:
+            if name in self._values and name not in self._taken:
+                return name, self._values[name][1]
+        return None
 
     def take(self, names: tuple[str, ...]) -> Any:
         found = self.find(names)
@@ -110,12 +115,18 @@ def part_of(values: dict[str, Any], outer: Part | None) -> Part:
         time=time if time is not None else outer.time if outer else None,
         ended=moment(found.take(fields.ENDED)),
         duration=_duration(found),
-        children=[child for name in fields.CHILDREN for child in as_list(found.take((name,))) or ()],
+        children=_children(found),
         usage=_usage(found),
     )
     if kind in ("tool_call", "tool_result"):
         return _tool(part, found)
     return _other(part, found)
+
+
+def _children(found: _Fields) -> list[Any]:
+    if found.find(fields.CHILDREN) is None:
+        return []
+    return [child for name in fields.CHILDREN for child in as_list(found.take((name,))) or ()]
 
 
 def _kind(found: _Fields) -> tuple[str, str | None]:
@@ -184,7 +195,8 @@ def _tool(part: Part, found: _Fields) -> Part:
     call_id = text(found.take(fields.CALL_ID[:-1] if is_result else fields.CALL_ID))
     output = found.take((*fields.OUTPUT, *fields.TEXT) if is_result else fields.OUTPUT)
     result = _result(part, found, output)
-    return replace(part, name=name, args=args, call_id=call_id, result=result, rest=found.rest)
+    part.name, part.args, part.call_id, part.result, part.rest = name, args, call_id, result, found.rest
+    return part
 
 
 def _result(part: Part, found: _Fields, output: Any) -> dict[str, Any] | None:
@@ -240,7 +252,8 @@ def _other(part: Part, found: _Fields) -> Part:
             said["name"] = tool
     elif content is not None and as_list(content) is None:
         said["text"] = content
-    return replace(part, content=content, said=said, rest=found.rest)
+    part.content, part.said, part.rest = content, said, found.rest
+    return part
 
 
 def _prompts(found: _Fields) -> dict[str, Any]:
