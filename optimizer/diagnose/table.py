@@ -33,7 +33,7 @@ RULES: tuple[Rule, ...] = (
         },
         reason="A call that fails and is not tried again is a step that never happened, and nobody is told.",
         check=tools.abandoned,
-        weight=2.0,
+        weight=4.0,
     ),
     Rule(
         id="tool_errors_up",
