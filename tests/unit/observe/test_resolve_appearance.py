@@ -118,5 +118,15 @@ def test_a_second_deployment_ends_what_was_told_unless_it_is_told_apart_too() ->
     assert told({**traffic, "def": (0.2, 10, 50)}, first, second) == {("abc", 1): (0, 5), ("def", 2): (0, 5)}
 
 
+def test_what_ran_through_a_deployment_unchanged_is_told_anew_by_the_next() -> None:
+    first = Publication("master", 1, 2, NOON, NOON + 3 * DAY)
+    second = Publication("master", 2, 3, NOON + 3 * DAY, NOON + 6 * DAY)
+    third = Publication("master", 3, 4, NOON + 6 * DAY, NOW)
+    traffic = {"abc": (-20, 0.2, 50), "def": (0.2, 6.2, 50), "ghi": (6.2, 10, 50)}
+    found = told(traffic, first, second, third)
+    assert found["def", 3] == (6, 10)  # what ran before the third was the third's base, not the version of the first
+    assert found["def", 2] == (0, 3)
+
+
 def test_cuts_lie_on_the_eve_and_at_the_moment() -> None:
     assert cuts_of([FIRST], NOON - 20 * DAY, NOW) == [NOON - 20 * DAY, NOON - EVE, NOON, NOW]
