@@ -226,6 +226,6 @@ def _label(deployment: Deployment) -> str | None:
 
 def _moved_on(deployment: Deployment, held: PromptVersion) -> RegistryConflict:
     return RegistryConflict(
-        f"{deployment.prompt!r} was to go back to version {deployment.base_version} and stands at version "
+        f"{deployment.prompt!r} was to go back to version {deployment.over_version} and stands at version "
         f"{held.version}: someone else changed it; look again."
     )

@@ -65,7 +65,7 @@ class Journal:
         body = {
             "deployment_id": str(deployment.id),
             "prompt": deployment.prompt,
-            "base_version": deployment.base_version,
+            "base_version": deployment.over_version,
             "new_version": (values or {}).get("new_version", deployment.new_version),
             "reason": (detail or {}).get("reason"),
         }

@@ -115,7 +115,7 @@ async def test_tools_that_somebody_changes_before_the_deployment_go_live_with_it
     n = await world.number("House_rules")
     changed = {**TEMPLATE, "tools": [*TEMPLATE["tools"], {"type": "function", "function": {"name": "find_guest"}}]}
     promptlayer_api.workspace.publish("hotel/core", changed, metadata=MODEL, labels=("prod",))
-    assert "Live: core v3" in await dana.say(f"deploy {n}")
+    assert "Live: core v3 (was v2)" in await dana.say(f"deploy {n}")
     version = stored(promptlayer_api).version(3)
     assert version is not None
     assert version.template["tools"] == changed["tools"]
