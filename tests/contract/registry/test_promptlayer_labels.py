@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from optimizer.errors import RegistryConflict, RegistryError
@@ -74,3 +76,12 @@ async def test_someone_else_who_moves_the_label_is_told_of(api: PromptLayer, reg
     api.before("labels", lambda: api.workspace.put_label("system", "prod", 1))
     with pytest.raises(RegistryConflict, match="stands at version 1, not at 2"):
         await registry.move_label("system", "prod", 2, expected=3)
+
+
+async def test_of_many_movers_in_one_process_the_others_do_not_even_ask(api: PromptLayer, registry: Registry) -> None:
+    for text in ("two", "three", "four"):
+        api.workspace.publish("system", new_template(text))
+    moves = (registry.move_label("system", "prod", version, expected=1) for version in (2, 3, 4))
+    answers = await asyncio.gather(*moves, return_exceptions=True)
+    assert [type(answer) for answer in answers].count(RegistryConflict) == 2
+    assert len(api.asked("move_label")) == 1
