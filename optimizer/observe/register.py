@@ -132,6 +132,7 @@ async def _publish(
         commit_message="Imported",
         metadata={"sha256": sha256},
         deployment_id=uuid5(_BY_CONTENT, f"{agent}\x1f{name}\x1f{sha256}"),
+        base_version=held.version if held else None,
     )
     await registry.move_label(name, label, version.version, expected=held.version if held else None)
     at = clock.now()

@@ -145,3 +145,14 @@ async def test_tools_that_somebody_changes_while_it_is_deployed_are_not_lost(
     assert "Live:" not in said
     assert "was changed in the registry beside its text" in said
     assert stored(promptlayer_api).labels["prod"].version == 3
+
+
+async def test_a_file_takes_over_what_runs_and_not_what_somebody_drafts(
+    world: World, promptlayer_api: PromptLayer
+) -> None:
+    promptlayer_api.workspace.publish("hotel/core", {**TEMPLATE, "tools": None})
+    await world.edit_prompts({"core": CORE.replace("small hotel", "small house")})
+    version = stored(promptlayer_api).version(3)
+    assert version is not None
+    assert version.template["tools"] == TEMPLATE["tools"]
+    assert stored(promptlayer_api).labels["prod"].version == 3

@@ -20,7 +20,7 @@ from optimizer.registries.promptlayer.versions import Held, LabelHeld, held_of, 
 VERSIONS_MAX = 100  # of one prompt, the newest: how far back history and a lost publish are looked for
 _AT_ONCE = 8
 _HISTORY_CALLS = 4  # a history may take as long as so many calls
-_KNOWN_MAX = 5000
+_KNOWN_MAX = 1000  # versions in memory
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -28,7 +28,8 @@ class PromptLayerRegistry:
     """Implements `Registry` for one agent; the name of a prompt there is `prefix` and its name here.
 
     PromptLayer has no compare and set. A label is compared right before it is moved, and read back after; a publish is
-    compared with the newest version before it. Within one process both are done one at a time for each prompt.
+    compared with the newest version before it. Within one process both are done one at a time for each prompt. Moves
+    are not counted there, so a label that left and came back in between is not noticed.
     """
 
     def __init__(self, api: Api, names: Callable[[], Awaitable[Iterable[str]]], prefix: str = "") -> None:
