@@ -49,12 +49,14 @@ def _inspected(seen: Inspection) -> Iterator[str]:
     if missing:
         yield f"{head}: no column for {', '.join(missing)}"
     if table.hidden:
-        yield f"{head}: row-level security hides rows from the role that Ratchet connects as; let that role bypass it"
+        yield f"{head}: row-level security hides rows from the role that ran the migrations; let that role bypass it"
     if mapped.kind == "agent_config":
         return
     if seen.sampled:
         told = ", ".join(f"{name} {count}" for name, count in sorted(seen.says.items()))
         yield f"{head}: of the newest {seen.sampled} rows {seen.usable} can be used; they tell: {told or 'nothing'}"
+    if seen.problem is not None:
+        yield f"{head}: its newest rows could not be read: {seen.problem}"
     if seen.refused.rows:
         named = "; ".join(f"row {row_id}: {reason}" for row_id, reason in seen.refused.examples)
         yield f"{head}: {seen.refused.rows} rows refused in 30 days: {named}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from optimizer.clock import Clock
-from optimizer.errors import InputError
+from optimizer.errors import DatabaseError, DatabaseUnavailable, InputError
 from optimizer.observe.owner.detect import wanted_index
 from optimizer.observe.owner.mapping import Mapped, map_table
 from optimizer.observe.owner.messages import Message, message_of
@@ -34,6 +34,7 @@ class Inspection:
     refused: Refusals
     mark: Mark | None  # None where it was never read
     index: str | None  # the statement for the index that the owner may want
+    problem: str | None  # why its newest rows could not be read
 
 
 async def inspect(table: TableSettings, settings: Settings, store: OwnerTableStore, clock: Clock) -> Inspection:
@@ -41,9 +42,9 @@ async def inspect(table: TableSettings, settings: Settings, store: OwnerTableSto
     described = await store.describe(*table.schema_and_name, counted=True)
     mapped = map_table(table, described)
     assert described is not None, "a table that is not there cannot be mapped"
-    now, rows = clock.now(), ()
+    now, rows, problem = clock.now(), (), None
     if mapped.ref.key is not None:
-        page = await store.page(
+        reading = store.page(
             "",  # nothing is kept under it, so every row comes
             mapped.ref,
             mapped.digest,
@@ -53,7 +54,12 @@ async def inspect(table: TableSettings, settings: Settings, store: OwnerTableSto
             bytes_max=_SAMPLE_BYTES_MAX,
             row_bytes_max=ROW_BYTES_MAX,
         )
-        rows = page.rows
+        try:
+            rows = (await reading).rows
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError as error:
+            problem = str(error)
     says: Counter[str] = Counter()
     usable = 0
     for row in rows:
@@ -71,6 +77,7 @@ async def inspect(table: TableSettings, settings: Settings, store: OwnerTableSto
         refused=await store.refused(mapped.source, now - _REFUSED_SINCE),
         mark=Mark.model_validate(mark["mark"]) if mark and mark["digest"] == mapped.digest else None,
         index=wanted_index(mapped, described),
+        problem=problem,
     )
 
 

@@ -133,7 +133,7 @@ def map_table(settings: TableSettings, table: Table | None) -> Mapped:
     if not table.readable:
         raise SettingsError(
             f"[{kind}]: the table {where!r} may not be read; grant usage on its schema and select on it to the role "
-            "that Ratchet connects as."
+            "that ran the migrations."
         )
     columns = {column.name: column for column in table.columns}
     given: dict[str, str] = settings.columns.model_dump(exclude_none=True)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from optimizer.clock import Clock
+from optimizer.errors import CallTooLong
 from optimizer.observe.owner.mapping import Mapped
 from optimizer.records.base import Record
 from optimizer.stores.owner_tables import Kept, OwnerTableStore, Page, Position
@@ -25,6 +26,7 @@ _KEEP_REFUSED = timedelta(days=30)
 PAGE_ROWS_MAX = 500
 _PAGE_BYTES_MAX = 4 * 1024 * 1024  # as stored: PostgreSQL compresses
 ROW_BYTES_MAX = 8 * 1024 * 1024
+_SHARE_MAX = 64  # of a page that takes too long: the smallest that is tried
 
 
 class Used(NamedTuple):
@@ -60,7 +62,7 @@ class Walk:
             page = await self._page(mark.cursor, None)
             used = await use(page)
             place = page.last or mark.cursor
-            newest = max(filter(None, (mark.newest, min(page.last.key, at) if page.last else None)), default=None)
+            newest = _newest(mark, page.last.key if page.last else None, at)
             mark = mark.model_copy(update={"cursor": None if page.ended else place, "newest": newest})
             await self._keep(mark, used, at)
             if self._time_is_up():
@@ -68,7 +70,8 @@ class Walk:
         while not mark.bottom and self.history is not None:
             page = await self._page(mark.low, at - self.history)
             used = await use(page)
-            mark = mark.model_copy(update={"low": page.last or mark.low, "bottom": page.ended})
+            newest = _newest(mark, max((row.key for row in page.rows), default=None), at)
+            mark = mark.model_copy(update={"low": page.last or mark.low, "bottom": page.ended, "newest": newest})
             await self._keep(mark, used, at)
             if self._time_is_up():
                 return mark
@@ -86,17 +89,22 @@ class Walk:
             start = two_days_ago
         return mark.model_copy(update={"cursor": start, "reread_at": at if due else mark.reread_at})
 
-    async def _page(self, start: Position, backwards_until: datetime | None) -> Page:
-        return await self.store.page(
-            self.mapped.source,
-            self.mapped.ref,
-            self.mapped.digest,
-            start,
-            backwards_until=backwards_until,
-            rows_max=PAGE_ROWS_MAX,
-            bytes_max=_PAGE_BYTES_MAX,
-            row_bytes_max=ROW_BYTES_MAX,
-        )
+    async def _page(self, start: Position, backwards_until: datetime | None, share: int = 1) -> Page:
+        try:
+            return await self.store.page(
+                self.mapped.source,
+                self.mapped.ref,
+                self.mapped.digest,
+                start,
+                backwards_until=backwards_until,
+                rows_max=PAGE_ROWS_MAX // share,
+                bytes_max=_PAGE_BYTES_MAX // share,
+                row_bytes_max=ROW_BYTES_MAX,
+            )
+        except CallTooLong:
+            if share >= _SHARE_MAX:
+                raise
+            return await self._page(start, backwards_until, share * 4)
 
     async def _keep(self, mark: Mark, used: Used, at: datetime) -> None:
         await self.store.keep(
@@ -112,3 +120,8 @@ class Walk:
 
     def _time_is_up(self) -> bool:
         return time.monotonic() > self.deadline
+
+
+def _newest(mark: Mark, seen: datetime | None, at: datetime) -> datetime | None:
+    """The newest key so far; one in the future must not hide what comes until then."""
+    return max((key for key in (mark.newest, seen and min(seen, at)) if key is not None), default=None)

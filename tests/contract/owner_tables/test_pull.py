@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from optimizer.errors import DatabaseUnavailable
+from optimizer.errors import CallTooLong, DatabaseUnavailable
 from optimizer.observe.owner.walk import PAGE_ROWS_MAX
 from tests.contract.owner_tables.beside import NOON, TABLE, Beside, call
 
@@ -189,12 +189,52 @@ async def test_history_is_read_back_as_far_as_wanted(beside: Beside) -> None:
     assert (await beside.pull()).rows == 1
 
 
+async def test_a_table_in_which_nothing_happens_is_not_read_again_and_again(beside: Beside) -> None:
+    for days in (20, 30, 40):
+        beside.add(f"s{days}", call("search"), ago=days * DAY)
+    assert (await beside.pull()).rows == 3
+    beside.folded()
+    beside.clock.advance(DAY)
+    assert (await beside.pull()).rows == 1  # the newest, for the overlap
+    assert beside.queued() == set()
+
+
+async def test_a_row_from_the_future_hides_none_that_come_before_it(beside: Beside) -> None:
+    beside.add("s1", call("search"), ago=-20 * HOUR)
+    await beside.pull()
+    beside.clock.advance(2 * HOUR)
+    beside.add("s2", call("search"))
+    await beside.pull()
+    assert len(await beside.traces("s1", "s2")) == 2
+
+
+async def test_a_page_that_takes_too_long_is_read_in_smaller_ones(beside: Beside) -> None:
+    for number in range(20):
+        beside.add(f"s{number}", call("search"))
+    calls, sizes = beside.database.call, list[int]()
+
+    class Slow:
+        @staticmethod
+        async def call(function: str, **arguments: Any) -> Any:
+            if function == "owner_rows_page":
+                sizes.append(arguments["rows_max"])
+                if arguments["rows_max"] > 10:
+                    raise CallTooLong("it took too long")
+            return await calls(function, **arguments)
+
+        close = beside.database.close
+
+    assert (await Beside(Slow(), beside.owner, beside.clock).pull()).rows == 20
+    assert min(sizes) == 7
+
+
 async def test_another_mapping_reads_the_table_anew(beside: Beside) -> None:
     row = beside.add("s1", call("search"), ago=20 * DAY, model="haiku")
+    beside.add("s2", call("search"), ago=30 * DAY)
     await beside.pull()
     assert (await beside.traces("s1"))[row].get("model") == "haiku"
     beside.tables = {"traces": {**beside.tables["traces"], "columns": {"model": "payload.model"}}}
-    assert (await beside.pull()).rows == 1
+    assert (await beside.pull()).rows == 2
     assert "model" not in (await beside.traces("s1"))[row]
 
 
