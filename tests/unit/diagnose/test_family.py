@@ -52,6 +52,17 @@ def test_a_rule_that_must_not_miss_has_a_larger_part() -> None:
     assert sure(rule({"cost": 0.015}, weight=4.0), rule({"tool": 0.5})) == {"cost"}
 
 
+def test_the_runs_own_window_has_the_larger_part_of_a_thing() -> None:
+    def looked_at_twice(today: float, week: float) -> Rule:
+        looks = ((UNTIL - DAY, today), (UNTIL - WEEK, week))
+        tests = tuple(Test("cost", since, p_value, finding("cost"), None) for since, p_value in looks)
+        return Rule("r", Goal.cost, {}, "", lambda _snapshot, _thresholds: RuleOutcome(tests=tests))
+
+    assert sure(looked_at_twice(0.013, 0.5)) == {"cost"}  # two thirds of 0.02
+    assert sure(looked_at_twice(0.5, 0.013)) == set()
+    assert sure(looked_at_twice(0.5, 0.006)) == {"cost"}
+
+
 def test_a_rule_with_nothing_to_test_takes_no_part() -> None:
     assert sure(rule({"cost": 0.019}), rule({}), rule({})) == {"cost"}
 

@@ -8,7 +8,7 @@ from optimizer.diagnose.alarms import traffic_alarms
 from optimizer.diagnose.rules import diagnose
 from tests.unit.diagnose.nights import TOOLS, Rates, chances, nights
 
-NIGHTS = 120
+NIGHTS = 100
 
 
 def test_the_simulated_traffic_is_what_it_says() -> None:
@@ -26,18 +26,13 @@ def test_the_simulated_traffic_is_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("a_day", [12, 50, 300])
-def test_healthy_agents_have_quiet_nights(a_day: int) -> None:
-    loud = [
-        [finding.title for finding in found]
-        for night in nights(a_day, count=NIGHTS)
-        if (found := diagnose(night).findings)
-    ]
+def test_healthy_agents_have_quiet_nights_and_slow_weekends_are_no_alarm(a_day: int) -> None:
+    loud: list[str] = []
+    alarmed: list[str] = []
+    for night in nights(a_day, count=NIGHTS):
+        loud += [finding.title for finding in diagnose(night).findings][:1]
+        alarmed += traffic_alarms(night, None, exact=False)
     assert len(loud) <= 0.05 * NIGHTS, loud[:3]
-
-
-@pytest.mark.parametrize("a_day", [12, 50, 300])
-def test_slow_weekends_are_no_alarm(a_day: int) -> None:
-    alarmed = [said for night in nights(a_day, count=NIGHTS) if (said := traffic_alarms(night, None, exact=False))]
     assert len(alarmed) <= 0.01 * NIGHTS, alarmed[:3]
 
 
@@ -57,8 +52,8 @@ def test_slow_weekends_are_no_alarm(a_day: int) -> None:
     ],
 )
 def test_what_is_planted_in_one_day_is_found_and_nothing_else(planted: Rates, key: str) -> None:
-    found = [[finding.key for finding in diagnose(night).findings] for night in nights(300, planted, count=20)]
-    assert sum(keys == [key] for keys in found) >= 18, found
+    found = [[finding.key for finding in diagnose(night).findings] for night in nights(300, planted, count=12)]
+    assert sum(keys == [key] for keys in found) >= 11, found
 
 
 def test_a_rise_is_told_with_its_size() -> None:

@@ -123,7 +123,7 @@ def test_a_cheaper_model_that_is_as_good_in_a_category() -> None:
     [
         arms(small=0.86),  # four points down: not clearly within five
         arms(small=0.91, small_usd=0.042),  # hardly cheaper
-        arms(small=0.93, sessions=90),  # too few
+        arms(small=0.99, large=0.60, sessions=90),  # too few, however clear
         arms(small=0.90, sessions=150),  # too few to be sure
     ],
 )
