@@ -46,7 +46,7 @@ def test_far_fewer_than_usual() -> None:
         (5, STEADY),  # chance
         (1, QUIET_TODAY),  # as on every Sunday
         (160, weeks(300, 310, 290, 305, 280, 310, 300)),  # more than half
-        (2, slots(*[((1, 0, 40, 2, 30)[day % 5], 0.0) for day in range(30)])),  # it comes in bursts
+        (5, slots(*[((5, 0, 90, 2, 130)[day % 5], 0.0) for day in range(30)])),  # it comes in bursts
         (1, slots((12, 0.0), (12, 0.0), (12, 0.0))),  # three days are no history
     ],
 )

@@ -131,8 +131,11 @@ def test_what_is_no_cheaper_model(month: Traffic) -> None:
     assert cheaper(month) == []
 
 
-def test_sessions_without_an_outcome_show_nothing() -> None:
+def test_only_rated_sessions_show_how_good_a_model_is() -> None:
     traffic = arms(small=0.91)
+    for row in [row for row in traffic.rows if row[0] == "success"]:
+        traffic.add("success", 90, 89 if ("model", "small-1") in row[1] else 54, **dict(row[1]))
+    assert cheaper(traffic) == []  # 90 a side, however clear
     for row in [row for row in traffic.rows if row[0] == "success"]:
         del traffic.rows[row]
     assert cheaper(traffic) == []
