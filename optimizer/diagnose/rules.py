@@ -19,14 +19,15 @@ WATCHING_MAX = 5
 # The run's own window, beside each of the wider ones: what broke today is what cannot wait.
 OWN_WINDOW_WEIGHT = 2.0
 
-# A rule that has nothing to add where one of the others already speaks of the same tool.
-# Trying again after an error repeats a call, and more messages bring more steps.
 _FAILING = frozenset({"tool_failing", "tool_abandoned", "tool_errors_up"})
+# A rule that has nothing to add where one of the others already speaks of the same tool: trying again after an
+# error repeats a call, for one.
 SILENT_WHERE: Mapping[str, frozenset[str]] = {
     "redundant_calls": frozenset({"loop", "error_loop"}) | _FAILING,
     "loop": frozenset({"error_loop"}),
 }
-# The same for what is about the whole agent: where one of the others speaks at all.
+# The same for what is about the whole agent, where one of the others speaks at all: more messages bring more
+# steps, and more steps more cost.
 SILENT_WHERE_ANY: Mapping[str, frozenset[str]] = {
     "errors_up": _FAILING,
     "steps_up": frozenset({"cost_up", "many_messages", "loop", "error_loop"}),
