@@ -145,7 +145,7 @@ class Office:
         self.deployments = DeploymentStore(self.database)
         self.audit = AuditStore(self.database)
         self.notices = NoticeStore(self.database)
-        self.registry = LocalRegistry(self.database, self.agent, self.clock)
+        self.registry: Registry = LocalRegistry(self.database, self.agent, self.clock)
 
     @property
     def refs(self) -> dict[str, PromptRef]:
