@@ -96,7 +96,7 @@ def test_from_an_empty_project_to_a_session_with_an_address_and_a_key(
 
 
 def _soon(tried: Callable[[], Said]) -> Said:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (said := tried()).code != 0 and time.monotonic() < deadline:
         time.sleep(0.05)
     return said

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-READY_TIMEOUT_SECONDS = 20
+READY_TIMEOUT_SECONDS = 60
 
 
 def part(program: str, *folders: Path) -> Path:

@@ -44,7 +44,7 @@ create function public.ratchet_probe_refuse(p_code text) returns jsonb language 
   $$ begin raise exception 'the moon is full' using errcode = p_code; end $$;
 notify pgrst, 'reload schema';
 """
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture

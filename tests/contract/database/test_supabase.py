@@ -265,7 +265,7 @@ async def test_a_call_beyond_the_limit_of_the_api_is_ended_by_the_server(hurried
 
 async def _known(database: SupabaseDatabase, function: str, **arguments: float) -> None:
     """Until the API has read the schema anew, which it was told to."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             await database.call(function, **arguments)
