@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from optimizer.errors import RatchetError
+from optimizer.errors import CallTooLong, RatchetError
 from optimizer.observe.declare import spec_characters, tool_names
 from optimizer.observe.facts import facts_of
 from optimizer.observe.ratio import characters_per_token
@@ -19,7 +19,7 @@ from optimizer.stores.rollups import RollupStore
 
 # One call of a fold stays well inside the 8 s that a hosted database gives it, and works on what its memory holds:
 # a few thousand agent sessions fold fastest.
-FOLD_HOURS_FIRST = 4
+FOLD_HOURS_FIRST = 1
 FOLD_HOURS_MAX = 720
 FOLD_SECONDS_AIM = 0.5
 FOLD_GROWTH_MAX = 4
@@ -91,10 +91,17 @@ async def fold_all(rollups: RollupStore, agent: str | None, *, patience_seconds:
     loses patience with hours that another folder holds. Several may work at once. Afterwards the days of
     folded hours are merged.
     """
-    hours, folded, idle, wanted = FOLD_HOURS_FIRST, 0, 0.0, None
+    hours, hours_max, folded, idle, wanted = FOLD_HOURS_FIRST, FOLD_HOURS_MAX, 0, 0.0, None
     while True:
         began = time.monotonic()
-        done = await rollups.fold(agent, hours_max=hours)
+        try:
+            done = await rollups.fold(agent, hours_max=hours)
+        except CallTooLong:
+            # A server that ends a call has undone it, so that nothing is lost but time.
+            if hours == 1:
+                raise
+            hours = hours_max = hours // 2
+            continue
         seconds = time.monotonic() - began
         wanted = done.hours + done.left if wanted is None else wanted
         folded += done.hours
@@ -106,7 +113,7 @@ async def fold_all(rollups: RollupStore, agent: str | None, *, patience_seconds:
             idle += IDLE_STEP_SECONDS
         else:
             fitting = round(done.hours * FOLD_SECONDS_AIM / max(seconds, 1e-3))
-            hours = max(1, min(fitting, FOLD_GROWTH_MAX * hours, FOLD_HOURS_MAX))
+            hours = max(1, min(fitting, FOLD_GROWTH_MAX * hours, hours_max))
 
 
 async def _fold_days(rollups: RollupStore, agent: str | None) -> None:
