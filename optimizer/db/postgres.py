@@ -12,10 +12,10 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic_core import to_json
 
 from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
 from optimizer.db.calls import LOST, given_up, is_gone, refusal, require_names
-from optimizer.records.base import canonical_json
 
 # The driver's remarks are for who sets up logging; what a user needs to know is raised.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -100,8 +100,8 @@ def _query(function: str, names: tuple[str, ...]) -> sql.Composed:
 
 
 def _adapt(value: Any) -> Any:
-    """Containers travel as jsonb; everything else as the driver sends it."""
-    return Jsonb(value, dumps=canonical_json) if isinstance(value, dict | list | tuple) else value
+    """Containers travel as jsonb, whose keys have no order; everything else as the driver sends it."""
+    return Jsonb(value, dumps=to_json) if isinstance(value, dict | list | tuple) else value
 
 
 def _sqlstate(error: psycopg.Error) -> str:
