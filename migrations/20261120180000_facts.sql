@@ -201,7 +201,7 @@ tool as materialized (
   select sk, tool, count(called_at) as calls, count(error) as errors,
          max(called_at) as called_at, max(answered_at) as answered_at,
          max(answered_at) filter (where error is not null) as failed_at,
-         sum(round(ln(1 + latency_ms) * 1e9)) filter (where latency_ms >= 0)
+         sum(round(ln(1 + latency_ms) * 1e10)) filter (where latency_ms >= 0)
            / count(*) filter (where latency_ms >= 0) as log_latency
   from call group by sk, tool
 ),
@@ -345,7 +345,8 @@ combined as (                                     -- columns per measure: sessio
          count(calls) as calls_n, sum(calls) as calls, sum(calls * calls) as calls_sq, max(calls) as calls_max,
          count(errors) as errors_n, sum(errors) as errors, sum(errors * errors) as errors_sq, max(errors) as errors_max,
          count(*) filter (where escalated) as escalations,
-         count(looped) as loop_n, coalesce(sum(looped), 0) as loops, coalesce(sum(looped * looped), 0) as loops_sq, max(longest) as loop_max,
+         count(looped) as loop_n, coalesce(sum(looped), 0) as loops, coalesce(sum(looped * looped), 0) as loops_sq,
+         max(longest) as loop_max,
          count(redundant) as redundant_n, sum(redundant) as redundants, sum(redundant * redundant) as redundant_sq,
          max(redundant) as redundant_max,
          count(first_tokens_in) as first_n, sum(first_tokens_in) as firsts,
@@ -385,14 +386,22 @@ measure as (                                      -- depth 0: of all sessions; 1
 sample as (                                       -- session ids to look at, for measures of all sessions
   select span, name, to_jsonb(array_agg(session_id order by place)) as samples
   from (
-    select w.span, s.name, w.session_id, row_number() over (partition by w.span, s.name order by s.peak desc, w.sk) as place
-    from whole w
-    cross join lateral (values
-      ('success', case when not success then 1 end), ('tool.errors', errors), ('escalations', case when escalated then 1 end),
-      ('loop', case when longest >= 3 then longest end), ('redundant_calls', redundant),
-      ('many_messages', case when messages >= 10 then messages end), ('input_heavy', heavy)
-    ) as s (name, peak)
-    where s.peak is not null
+    select span, name, session_id, row_number() over (partition by span, name order by peak desc, sk) as place
+    from (
+      select span, sk, session_id, 'success' as name, 1 as peak from whole where not success
+      union all
+      select span, sk, session_id, 'tool.errors', errors from whole where errors > 0
+      union all
+      select span, sk, session_id, 'escalations', 1 from whole where escalated
+      union all
+      select span, sk, session_id, 'loop', longest from whole where longest >= 3
+      union all
+      select span, sk, session_id, 'redundant_calls', redundant from whole where redundant > 0
+      union all
+      select span, sk, session_id, 'many_messages', messages from whole where messages >= 10
+      union all
+      select span, sk, session_id, 'input_heavy', heavy from whole where heavy > 0
+    ) as s
   ) as ranked
   where place <= 5 group by span, name
 ),
@@ -442,14 +451,14 @@ observed as (                                     -- what one session adds to a 
 bucketed as (
   select (sk >> 32)::integer as span, tool, null::bigint as label,
          case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket,
-         count(*) as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
+         count(*)::integer as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
   from call where latency_ms >= 0 group by 1, 2, 4
   union all
-  select b.span, null, l.label, b.bucket, sum(b.count), sum(b.total), sum(b.total_sq), max(b.largest)
+  select b.span, null, l.label, b.bucket, sum(b.count)::integer, sum(b.total), sum(b.total_sq), max(b.largest)
   from (
     select w.span, w.combination,
            case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket,
-           count(*) as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
+           count(*)::integer as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
     from call c join whole w using (sk) where latency_ms >= 0 group by 1, 2, 3
   ) as b
   join label l using (combination)
@@ -457,16 +466,17 @@ bucketed as (
   group by b.span, l.label, b.bucket
 ),
 used as (
-  select (t.sk >> 32)::integer as span, t.tool, count(nullif(t.calls, 0)) as calls_n, sum(t.calls) as calls, sum(t.calls * t.calls) as calls_sq, max(t.calls) as calls_max,
-         count(t.log_latency) as slow_n, sum(round(t.log_latency)) / 1e9 as slow,
-         sum(round(t.log_latency * t.log_latency / 1e9)) / 1e9 as slow_sq, max(t.log_latency) / 1e9 as slowest
+  select (t.sk >> 32)::integer as span, t.tool,
+         count(nullif(t.calls, 0)) as calls_n, sum(t.calls) as calls, sum(t.calls * t.calls) as calls_sq, max(t.calls) as calls_max,
+         count(t.log_latency) as slow_n, sum(round(t.log_latency)) / 1e10 as slow,
+         sum(round(t.log_latency * t.log_latency / 1e10)) / 1e10 as slow_sq, max(t.log_latency) / 1e10 as slowest
   from tool t group by (t.sk >> 32)::integer, t.tool
 ),
 slow as (                                         -- the slowest sessions of a tool: within a tenth of the slowest
   select span, tool, to_jsonb(array_agg(session_id order by place)) as samples
   from (
     select w.span, t.tool, w.session_id, row_number() over (partition by w.span, t.tool order by t.log_latency desc, w.sk) as place
-    from tool t join used u on u.span = (t.sk >> 32)::integer and u.tool = t.tool and t.log_latency >= 9e8 * u.slowest
+    from tool t join used u on u.span = (t.sk >> 32)::integer and u.tool = t.tool and t.log_latency >= 9e9 * u.slowest
     join whole w using (sk)
   ) as ranked
   where place <= 5 group by span, tool
@@ -474,7 +484,7 @@ slow as (                                         -- the slowest sessions of a t
 select m.span, m.name, l.labels, m.n, m.total::double precision, m.total_sq::double precision, m.largest::double precision,
        null::integer[], null::integer[], s.samples
 from (
-  select m.span, m.name, l.label, sum(m.n)::bigint as n, sum(m.total) as total, sum(m.total_sq) as total_sq, max(m.largest) as largest
+  select m.span, m.name, l.label, sum(m.n::integer) as n, sum(m.total) as total, sum(m.total_sq) as total_sq, max(m.largest) as largest
   from measure m join label l on l.combination = m.combination and l.depth <= m.depth
   group by m.span, m.name, l.label
 ) as m
@@ -506,8 +516,8 @@ union all
 select b.span, 'tool.latency_ms', case when b.tool is null then l.labels else jsonb_build_object('tool', b.tool) end,
        b.n, b.total, b.total_sq, b.largest, b.bucket_ids, b.bucket_counts, null
 from (
-  select span, tool, label, sum(count)::bigint as n, sum(total) as total, sum(total_sq) as total_sq, max(largest) as largest,
-         array_agg(bucket) as bucket_ids, array_agg(count::integer) as bucket_counts
+  select span, tool, label, sum(count) as n, sum(total) as total, sum(total_sq) as total_sq, max(largest) as largest,
+         array_agg(bucket) as bucket_ids, array_agg(count) as bucket_counts
   from bucketed group by span, tool, label
 ) as b
 left join (select distinct label, labels from label) as l using (label)
