@@ -81,6 +81,26 @@ async def test_a_deployment_goes_live_once(
     assert stored(promptlayer_api).labels["prod"].version == (2 if follow == "label" else 1)
 
 
+@pytest.mark.parametrize("follow", ["label", "latest"])
+async def test_a_publish_of_which_nothing_was_heard_is_found_again(
+    office_of: Callable[..., Any], promptlayer_api: PromptLayer, follow: Follow
+) -> None:
+    """Not even what is there afterwards could be read: as after a crash."""
+    office = await office_of(follow)
+    batch_id = await approved(office)
+    promptlayer_api.before("publish", lambda: promptlayer_api.fail("get", *[Fault.failed] * 3))
+    promptlayer_api.fail("publish", Fault.dropped_after)
+    await office.worker().work()
+    (deployment,) = await office.deployments.batch(batch_id)
+    assert (deployment.state, deployment.new_version) == (DeploymentState.publishing, None)
+    # Meanwhile somebody who sees the version there may put the label on it.
+    promptlayer_api.workspace.put_label("system", "prod", 2)
+    await end_leases(office)
+    deployment = await worked(office, batch_id)
+    assert (deployment.state, deployment.over_version) == (DeploymentState.live, 1), deployment.reason
+    assert texts(promptlayer_api) == [SYSTEM, NEW]
+
+
 @pytest.mark.parametrize(("route", "fault"), [("publish", Fault.invalid), ("publish", Fault.unauthorized)])
 async def test_what_is_refused_is_not_live_and_told(
     office_of: Callable[..., Any], promptlayer_api: PromptLayer, route: str, fault: Fault
