@@ -25,7 +25,8 @@ begin
   if relation is null then
     raise exception 'the table %.% cannot be read', p_table ->> 'schema', p_table ->> 'name';
   end if;
-  select jsonb_object_agg(attname, format_type(atttypid, null)) into types
+  -- A type without its modifier: `character` alone would be one character.
+  select jsonb_object_agg(attname, format_type(atttypid, -1)) into types
   from pg_attribute where attrelid = relation and attnum > 0 and not attisdropped;
   if not types ?& wanted or not wanted @> array_remove(array[p_table ->> 'id', p_table ->> 'key', p_table ->> 'key_or'], null) then
     raise exception 'a column of %.% is gone', p_table ->> 'schema', p_table ->> 'name';
@@ -46,7 +47,7 @@ begin
   return pieces;
 end $$;
 
--- One page of a table in the order of (key, id): forwards from (p_from, p_from_id), exclusive, or from p_from
+-- One page of a table in the order of (key, id), of rows that have both: forwards from (p_from, p_from_id), exclusive, or from p_from
 -- itself where p_from_id is null; backwards from just below it, down to p_until. Nothing is longer than
 -- `p_rows_max` rows or much more than `p_bytes_max`; a row of more than `p_row_bytes_max` comes without its
 -- content. Only rows whose hash is not the one that was kept come along, as {id, key, sha256, doc (text), bytes,
@@ -71,7 +72,8 @@ begin
   if pieces ->> 'key_type' not in ('timestamp with time zone', 'timestamp without time zone') then
     raise exception 'the column % is no time', p_table ->> 'key';
   end if;
-  bounds := format('%s > %s and %s < %s', key_sql, format(moment, '$8::timestamptz'), key_sql, format(moment, '$9::timestamptz'));
+  bounds := format('%s > %s and %s < %s and %s is not null', key_sql, format(moment, '$8::timestamptz'), key_sql,
+                   format(moment, '$9::timestamptz'), pieces ->> 'id');
   if p_from is not null and p_from_id is null then
     bounds := bounds || format(case when p_backwards then ' and %s < %s' else ' and %s >= %s' end, key_sql, format(moment, '$1'));
   elsif p_from is not null then
@@ -160,7 +162,7 @@ begin
              case when %4$s <= $7 then (%5$s)::text end as doc
       from %6$s as t
       where t.%7$I::text in (select jsonb_array_elements_text($1))
-        and %3$s >= %8$s and %3$s < %9$s and ($4 is null or (%3$s, %1$s) > (%10$s, $5::%11$s))
+        and %1$s is not null and %3$s >= %8$s and %3$s < %9$s and ($4 is null or (%3$s, %1$s) > (%10$s, $5::%11$s))
       order by %3$s, %1$s limit $6
     ) as page
     $sql$,
