@@ -87,7 +87,7 @@ def item(n: int, **changes: Any) -> Item:
         "severity": 1.0,
         "first_seen_at": NOW,
     }
-    return Item.model_validate(values | changes)
+    return Item(**(values | changes))
 
 
 def items(**changes: Any) -> tuple[Item, ...]:
@@ -95,7 +95,7 @@ def items(**changes: Any) -> tuple[Item, ...]:
 
 
 def header(**changes: Any) -> Header:
-    return Header.model_validate({"span": "24h", "sessions": 240, "cost_usd_mean": 0.0438} | changes)
+    return Header(**({"span": "24h", "sessions": 240, "cost_usd_mean": 0.0438} | changes))
 
 
 def session(**changes: Any) -> Session:
@@ -118,7 +118,7 @@ def session(**changes: Any) -> Session:
         "dropped": (),
         "items": items(),
     }
-    return Session.model_validate(values | changes)
+    return Session(**(values | changes))
 
 
 def with_states(states: dict[int, ItemState]) -> Session:
@@ -155,7 +155,7 @@ def deployment(state: DeploymentState = DeploymentState.live, **changes: Any) ->
         "lease_until": None,
         "steps": (),
     }
-    return Deployment.model_validate(values | changes)
+    return Deployment(**(values | changes))
 
 
 def verdict(outcome: Outcome = Outcome.better, **changes: Any) -> Verdict:
@@ -177,7 +177,7 @@ def verdict(outcome: Outcome = Outcome.better, **changes: Any) -> Verdict:
         ),
         "outcome": outcome,
     }  # fmt: skip
-    return Verdict.model_validate(values | changes)
+    return Verdict(**(values | changes))
 
 
 def watching(count: int) -> tuple[Watching, ...]:
@@ -198,7 +198,7 @@ def plan(*numbers: int, **changes: Any) -> Plan:
             sha256=sha256_of("new"),
         ),
     )
-    return Plan.model_validate({"deployments": deployments if numbers else (), "left_out": ()} | changes)
+    return Plan(**({"deployments": deployments if numbers else (), "left_out": ()} | changes))
 
 
 def decided(moves: Sequence[tuple[int, ItemState, ItemState]], **changes: Any) -> Decided:
