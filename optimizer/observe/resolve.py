@@ -196,10 +196,6 @@ class Resolver:
             return f"{found.prompt}@{found.version}"
         return f"{prompt}@{reference[:SHOWN_CHARACTERS]}"
 
-    def relabel(self, measures: Measures, during: Window | None = None) -> Measures:
-        """The measures with resolved prompt versions; two references of one version are added up."""
-        return self.told(measures, during).measures
-
     def means(self, prompt: str, reference: str, during: Window | None = None) -> frozenset[str]:
         """`name@version` of all that ran under the reference; empty where it is unknown."""
         found = self.resolve(prompt, reference, during)

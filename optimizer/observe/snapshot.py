@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from optimizer.errors import CallTooLong, RatchetError
@@ -12,7 +12,9 @@ from optimizer.observe.declare import spec_characters, tool_names
 from optimizer.observe.facts import facts_of
 from optimizer.observe.ratio import characters_per_token
 from optimizer.observe.resolve import Resolver
+from optimizer.records.facts import Measures
 from optimizer.records.snapshot import MONTH, WEEK, Look, PromptText, Slot, Snapshot
+from optimizer.records.verdict import Told
 from optimizer.records.window import Window
 from optimizer.stores.agents import AgentStore
 from optimizer.stores.rollups import RollupStore
@@ -58,7 +60,7 @@ async def take_snapshot(
     before = [_from_midnight(one.before(MONTH)) for one in windows]
     if await fold_all(rollups, agent, patience_seconds=patience_seconds):
         await _require_folded(rollups, agent, Window(since=min(one.since for one in before), until=window.until))
-    measured = [resolver.relabel(one) for one in await rollups.read_all(agent, [*windows, *before])]
+    measured = await _measured(rollups, agent, [*windows, *before], resolver)
     main, *wider = (
         Look(span=span, window=one, measures=measures, before=measures_before)
         for span, one, measures, measures_before in zip(
@@ -82,6 +84,14 @@ async def take_snapshot(
         facts=facts_of(main.measures, main.before, tools=tools, prompts=prompts, characters_per_token=ratio),
         history=await _history(rollups, agent, window),
     )
+
+
+async def _measured(rollups: RollupStore, agent: str, windows: Sequence[Window], resolver: Resolver) -> list[Measures]:
+    """The measures of each window by the versions that ran, told span by span where a reference changed its meaning;
+    all are read in one call."""
+    spans = [resolver.spans(window) for window in windows]
+    read = iter(await rollups.read_all(agent, [span for of_window in spans for span in of_window]))
+    return [Told.merged([resolver.told(next(read), span) for span in of_window]).measures for of_window in spans]
 
 
 async def fold_all(rollups: RollupStore, agent: str | None, *, patience_seconds: float = IDLE_SECONDS_MAX) -> int:

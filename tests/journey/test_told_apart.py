@@ -15,6 +15,7 @@ from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptRef
 from optimizer.records.edits import Edit
 from optimizer.records.verdict import Outcome, ToldBy, Verdict
+from optimizer.records.window import Window
 from tests.journey import hotel
 from tests.journey.hotel import AGENT, TIRESOME
 from tests.journey.world import DAY, Proposed, World
@@ -215,3 +216,19 @@ async def test_by_time_another_deployment_ends_the_comparison(world: World) -> N
     verdicts = {one.prompt: one.verdict for one in await world.deployments()}
     sides = {name: (one.sessions_before, one.sessions_after) for name, one in verdicts.items() if one is not None}
     assert sides == {"core": (120, 120), "house_rules": (120, 120)}
+
+
+async def test_facts_are_split_by_the_versions_that_a_moved_label_meant(including: World) -> None:
+    """Of a window that the move lies in, the snapshot tells each part by what the label meant then."""
+    world = including
+    await _day(world, _label)
+    await _deploy(world)
+    await _day(world, _label, seed=2, sessions=60)
+    now = world.clock.now()
+    report = await world.ratchet.runs.optimize(AGENT, Window(since=now - 2 * DAY, until=now))
+    ran = {
+        fact.labels["prompt_version"]: fact.n
+        for fact in report.facts
+        if fact.name == "sessions" and "prompt_version" in fact.labels
+    }
+    assert {version: n for version, n in ran.items() if version.startswith("core@")} == {"core@1": 120, "core@2": 60}

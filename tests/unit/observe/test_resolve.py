@@ -140,7 +140,7 @@ def sessions(**said: int) -> Measures:
 
 
 def test_two_references_of_one_version_are_added_up() -> None:
-    relabelled = RESOLVER.relabel(sessions(**{"master@2": 3, f"@{COMPOSED}": 4, "tone@1": 7}))
+    relabelled = RESOLVER.told(sessions(**{"master@2": 3, f"@{COMPOSED}": 4, "tone@1": 7})).measures
     assert relabelled.by("sessions", "prompt_version") == {
         "master@2": Measure(n=7, total=7),
         "tone@1": Measure(n=7, total=7),  # traces name it themselves: the composed text says nothing more
