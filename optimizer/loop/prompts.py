@@ -47,12 +47,10 @@ class Prompts:
         section = self.settings.file.agents.get(agent)
         if section is None:
             return await self.agents.get(agent)
-        return await self.agents.register(
-            agent,
-            at=self.clock.now(),
-            environment=section.environment,
-            escalation_tools=section.escalation_tools,
-        )
+        # Where the owner's table says the same things, a default must not win over it.
+        only_written = self.settings.file.agent_config is not None
+        said = section.model_dump(include={"environment", "escalation_tools"}, exclude_unset=only_written)
+        return await self.agents.register(agent, at=self.clock.now(), **said)
 
     def refs(self, declared: Agent) -> dict[str, PromptRef]:
         """How the agent loads its prompts: what ratchet.toml says, else what was registered with the import."""

@@ -114,8 +114,9 @@ class OwnerTables:
         return Pulled(refused=len(refused), alarms=tuple(alarms))
 
     async def _declare(self, agent: str, declared: Declared) -> None:
-        """What ratchet.toml says of the agent stands above the table."""
-        written = agent in self.settings.file.agents
+        """What is written in ratchet.toml about the agent stands above the table; its defaults do not."""
+        section = self.settings.file.agents.get(agent)
+        written = section.model_fields_set if section else frozenset[str]()
         if declared.prompts and self.settings.agent(agent).registry == "local":
             sections = self.settings.agent(agent).prompts
             configured = {name: PromptRef(**section.model_dump()) for name, section in sections.items()}
@@ -124,7 +125,7 @@ class OwnerTables:
         await self.agents.register(
             agent,
             at=self.clock.now(),
-            environment=None if written else declared.environment,
+            environment=None if "environment" in written else declared.environment,
             tools=declared.tools,
-            escalation_tools=None if written else declared.escalation_tools,
+            escalation_tools=None if "escalation_tools" in written else declared.escalation_tools,
         )

@@ -142,3 +142,23 @@ async def test_ratchet_toml_stands_above_the_agents_settings(chat: Beside) -> No
     )
     await chat.pull()
     assert (await chat.ratchet.agents.get("wild")).escalation_tools != ("theirs",)
+
+
+async def test_defaults_of_ratchet_toml_do_not_win_over_the_agents_settings(chat: Beside) -> None:
+    chat.tables = {
+        **chat.tables,
+        "agent_config": {"table": "agent_config"},
+        "agents": {"wild": {"expires_hours": 24}},
+    }
+    theirs = [{"key": "escalation_tools", "value": ["theirs"]}, {"key": "environment", "value": '"staging"'}]
+    chat.owner.insert("agent_config", theirs)
+    await chat.pull()
+    declared = await chat.ratchet.prompts.declared("wild")
+    assert (declared.escalation_tools, declared.environment) == (("theirs",), "staging")
+
+
+async def test_what_is_taken_out_of_ratchet_toml_is_the_default_again(chat: Beside) -> None:
+    chat.tables = {"agents": {"wild": {"escalation_tools": ["mine"]}}}
+    assert (await chat.ratchet.prompts.declared("wild")).escalation_tools == ("mine",)
+    chat.tables = {"agents": {"wild": {}}}
+    assert (await chat.ratchet.prompts.declared("wild")).escalation_tools == ("transfer_to_human*",)
