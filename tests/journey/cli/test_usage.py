@@ -13,7 +13,18 @@ from tests.journey.cli.program import COMMAND, Ratchet, Said
 At = Callable[..., Ratchet]
 COMMANDS = ("demo", "import", "optimize", "chat", "parse", "migrate", "uninstall", "doctor", "rollback")
 REPLY = b'{"text": "deploy all", "pending": []}\n'
-HEAVY = ("asyncio", "httpx", "pgserver", "prompt_toolkit", "psycopg", "pydantic", "rapidfuzz", "rich", "scipy", "supabase")
+HEAVY = (
+    "asyncio",
+    "httpx",
+    "pgserver",
+    "prompt_toolkit",
+    "psycopg",
+    "pydantic",
+    "rapidfuzz",
+    "rich",
+    "scipy",
+    "supabase",
+)
 
 
 def test_help_names_every_command_and_imports_nothing_heavy(at: At) -> None:

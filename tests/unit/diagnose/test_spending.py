@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from optimizer.diagnose.rules import diagnose
@@ -93,7 +95,7 @@ def arms(*, small: float, large: float = 0.90, sessions: int = 1500, small_usd: 
     """Thirty days of one category under two models."""
     traffic = Traffic(2 * sessions).values("tokens_in", 2 * sessions, 9000)
     for model, success, usd in (("small-1", small, small_usd), ("large-1", large, 0.05)):
-        labels = {"model": model, "task_category": "faq"}
+        labels: dict[str, Any] = {"model": model, "task_category": "faq"}
         traffic.add("sessions", sessions, **labels).add("success", sessions, round(success * sessions), **labels)
         traffic.logged("cost_usd", sessions, usd, 1.0, **labels)
     return traffic
@@ -134,7 +136,7 @@ def test_what_is_no_cheaper_model(month: Traffic) -> None:
 def test_only_rated_sessions_show_how_good_a_model_is() -> None:
     traffic = arms(small=0.91)
     for row in [row for row in traffic.rows if row[0] == "success"]:
-        traffic.add("success", 90, 89 if ("model", "small-1") in row[1] else 54, **dict(row[1]))
+        traffic.add("success", 90, 89 if ("model", "small-1") in row[1] else 54, **dict[str, Any](row[1]))
     assert cheaper(traffic) == []  # 90 a side, however clear
     for row in [row for row in traffic.rows if row[0] == "success"]:
         del traffic.rows[row]
