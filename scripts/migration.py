@@ -19,8 +19,8 @@ begin
   for ours in
     select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'ratchet' or (n.nspname = 'public' and p.proname like 'ratchet\\_%'
-      -- Ours pin their search path; another function of that name is the owner's.
-      and exists (select from unnest(p.proconfig) as setting where setting ~ '^search_path=.*, pg_temp$'))
+      -- Ours pin their search path to our schema; another function of that name is the owner's.
+      and 'search_path=pg_catalog, ratchet, pg_temp' = any (p.proconfig))
   loop
     execute format('revoke all on function %s from public', ours);
     foreach role_name in array array['anon', 'authenticated'] loop

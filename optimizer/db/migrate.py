@@ -11,12 +11,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
-from optimizer.db.ours import refuse_strangers
+from optimizer.db.ours import REFUSE_STRANGERS, refuse_strangers
 from optimizer.db.port import Database
 from optimizer.errors import DatabaseError, DatabaseUnavailable, FunctionMissing, SchemaTooOld, UsageError
 
 # PostgREST, where there is one, knows functions only from its schema cache.
 _RELOAD = "notify pgrst, 'reload schema'"
+# A lock that somebody's long query holds must not stop the whole database behind us.
+_LOCK_TIMEOUT = "set local lock_timeout = '5s'"
 _LOCK_KEY = 7_305_219_443  # any number of ours: one migrator at a time
 
 
@@ -75,8 +77,7 @@ def apply(dsn: str) -> tuple[Migration, ...]:
             for migration in known:
                 with connection.transaction():
                     connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
-                    # A lock that somebody's long query holds must not stop the whole database behind us.
-                    connection.execute("set local lock_timeout = '5s'")
+                    connection.execute(_LOCK_TIMEOUT)
                     if _applied(connection, migration.version):
                         continue
                     if migration is known[0]:
@@ -136,5 +137,9 @@ def copy_into(folder: Path) -> tuple[Path, ...]:
 
 def as_script(migrations: tuple[Migration, ...]) -> str:
     """One script to paste into an SQL editor."""
-    files = [f"begin;\n{migration.sql.rstrip()}\ncommit;\n" for migration in migrations]
+    first = all_migrations()[0]
+    files = [
+        f"begin;\n{_LOCK_TIMEOUT};\n{REFUSE_STRANGERS if one == first else ''}{one.sql.rstrip()}\ncommit;\n"
+        for one in migrations
+    ]
     return "\n".join([*files, f"{_RELOAD};\n"])

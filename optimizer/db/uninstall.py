@@ -66,10 +66,10 @@ begin
                 join pg_class t on d.refclassid = 'pg_class'::regclass and t.oid = d.refobjid
                 where r.ev_class = c.oid and t.relnamespace = 'ratchet'::regnamespace);
   execute coalesce(named, '');
-  -- Every function of ours pins its search path, with temporary tables last.
+  -- Every function of ours pins its search path to our schema; another of such a name is somebody else's.
   select string_agg(p.oid::regprocedure::text, ', ') into named from pg_proc p
   where p.pronamespace = 'public'::regnamespace and p.proname like 'ratchet\\_%'
-    and exists (select from unnest(p.proconfig) as setting where setting ~ '^search_path=.*, pg_temp$');
+    and 'search_path=pg_catalog, ratchet, pg_temp' = any (p.proconfig);
   execute coalesce('drop function ' || named, '');
   -- Functions may return rows of our tables, and triggers of the tables call functions.
   select string_agg(p.oid::regprocedure::text, ', ') filter (where p.prorettype <> 'trigger'::regtype),
@@ -201,6 +201,10 @@ def _exported_to(path: Path) -> Generator[IO[str]]:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise UsageError(f"{str(path)!r} is there already; name a file that is not, for the audit.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{str(path)!r} cannot be written ({error.strerror}); name a file in a folder that you may write in."
+        ) from error
     try:
         with open(handle, "w", encoding="utf-8") as file:
             yield file

@@ -283,6 +283,13 @@ def test_a_file_that_is_there_is_not_written_over(theirs: str, tmp_path: Path) -
     assert uninstall.installed(theirs) is not None
 
 
+def test_a_place_where_no_file_can_be_is_said_and_nothing_is_dropped(theirs: str, tmp_path: Path) -> None:
+    install(theirs)
+    with pytest.raises(UsageError, match=r"cannot be written \(No such file or directory\); name a file in a folder"):
+        uninstall.uninstall(theirs, tmp_path / "nowhere" / "audit.jsonl")
+    assert uninstall.installed(theirs) is not None
+
+
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
@@ -301,6 +308,8 @@ def test_what_has_a_name_of_ours_is_not_built_over(theirs: str, tmp_path: Path, 
     before = dump(theirs)
     with pytest.raises(DatabaseError, match=f"under a name that Ratchet needs \\(.*{named}\\).*nothing was changed"):
         migrate.apply(theirs)
+    with psycopg.connect(theirs, autocommit=True) as editor, pytest.raises(psycopg.errors.RaiseException, match=named):
+        editor.execute(migrate.as_script(migrate.all_migrations()).encode())
     assert dump(theirs) == before
     assert uninstall.uninstall(theirs, tmp_path / "audit.jsonl") is None
     assert dump(theirs) == before
@@ -314,7 +323,7 @@ def test_a_view_that_took_the_place_of_ours_stays(theirs: str, tmp_path: Path) -
         assert connection.execute("select one from public.optimization_sessions").fetchone() == (1,)
 
 
-async def test_prompts_that_were_registered_go_and_the_owners_function_of_that_name_stays(
+async def test_prompts_that_were_registered_go_and_the_owners_functions_of_such_a_name_stay(
     theirs: str, tmp_path: Path
 ) -> None:
     install(theirs)
@@ -325,8 +334,10 @@ async def test_prompts_that_were_registered_go_and_the_owners_function_of_that_n
         await registry.move_label("system", "prod", 1, expected=None)
 
     await with_port(theirs, register)
-    run(theirs, "create function public.ratchet_wrench() returns integer language sql as $$ select 1 $$")
+    for name, path in (("ratchet_wrench", ""), ("ratchet_tongs", "pg_catalog, pg_temp"), ("ratchet_saw", "public")):
+        pinned = f"security definer set search_path = {path}" if path else ""
+        run(theirs, f"create function public.{name}() returns integer language sql {pinned} as $$ select 1 $$")
     assert uninstall.uninstall(theirs, tmp_path / "audit.jsonl") == 0
     with psycopg.connect(theirs) as connection:
-        left = connection.execute("select proname from pg_proc where proname like 'ratchet\\_%'").fetchall()
-        assert left == [("ratchet_wrench",)]
+        left = connection.execute("select proname from pg_proc where proname like 'ratchet\\_%' order by 1").fetchall()
+        assert left == [("ratchet_saw",), ("ratchet_tongs",), ("ratchet_wrench",)]
