@@ -46,6 +46,76 @@ returns void language sql set search_path = pg_catalog, ratchet, pg_temp as $$
   on conflict (agent, hour) do update set queued_at = excluded.queued_at
 $$;
 
+-- Queues the hours that changes of traces can touch: of each the session_id, the start and the end of what was written or
+-- taken away; a trace that was replaced is named as it was and as it is. An agent session is counted in the hour in which
+-- it began, and a change joins or parts agent sessions nearby only. Until it begins, the traces are what they were: of
+-- those, only the agent session that was open then changes, whose beginning is found by walking back while traces
+-- reach the one after. Six hours after it ended, a trace begins an agent session with it or without: what begins
+-- from then on, stays. Changes of a session_id that are near each other are looked at as one, and a walk ends
+-- where it meets those before: of a session_id that is in use for months, each call reads no trace twice.
+-- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
+-- hour makes the writer wait and the mark outlives the fold.
+create or replace function ratchet.queue_changes(
+  p_agent text, p_session_ids text[], p_starts timestamptz[], p_ends timestamptz[], p_at timestamptz
+) returns void language sql set search_path = pg_catalog, ratchet, pg_temp
+set jit = off
+set enable_seqscan = off                          -- statistics may be older than most of the traces
+as $$
+  with recursive change as (
+    select session_id, started_at, ended_at,
+           started_at - max(ended_at) over earlier <= interval '6 hours' as near
+    from unnest(p_session_ids, p_starts, p_ends) as c (session_id, started_at, ended_at)
+    window earlier as (partition by session_id order by started_at rows between unbounded preceding and 1 preceding)
+  ),
+  numbered as (
+    select *, count(*) filter (where near is not true) over (partition by session_id order by started_at rows unbounded preceding) as number
+    from change
+  ),
+  stretch as materialized (
+    select session_id, min(started_at) as since, max(ended_at) + interval '6 hours' as until,
+           lag(max(ended_at) + interval '6 hours') over (partition by session_id order by number) as met_at
+    from numbered group by session_id, number
+  ),
+  open as (
+    select session_id, since as at, met_at from stretch
+    union all
+    select o.session_id, reaching.at, o.met_at
+    from open o
+    cross join lateral (
+      select min(started_at) as at
+      from (
+        select started_at from ratchet.traces
+        where agent = p_agent and session_id = o.session_id
+          and (session_id, started_at) < (o.session_id, o.at)
+          and (session_id, started_at) >= (o.session_id, o.at - interval '12 hours') and ended_at >= o.at - interval '6 hours'
+        union all
+        select started_at from ratchet.traces
+        where agent = p_agent and session_id = o.session_id and ended_at - started_at > interval '6 hours'
+          and (session_id, started_at) < (o.session_id, o.at) and ended_at >= o.at - interval '6 hours'
+      ) as t
+    ) as reaching
+    where reaching.at is not null and (o.met_at is null or o.at > o.met_at)
+  )
+  insert into ratchet.fold_queue (agent, hour, queued_at)
+  select p_agent, h.hour, p_at
+  from (
+    select date_trunc('hour', min(at), 'UTC') as hour from open group by session_id, met_at
+    union
+    select date_trunc('hour', t.started_at, 'UTC')
+    from stretch s
+    cross join lateral (
+      select started_at from ratchet.traces
+      where agent = p_agent and session_id = s.session_id
+        and (session_id, started_at) > (s.session_id, s.since) and (session_id, started_at) <= (s.session_id, s.until)
+      offset 0
+    ) as t
+    union
+    select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
+  ) as h
+  order by h.hour
+  on conflict (agent, hour) do update set queued_at = excluded.queued_at
+$$;
+
 -- Writes a batch. A trace that is known is replaced when its last event is later or it has more events
 -- (what the new line says nothing about of the outcome stays), and takes an outcome where it had none.
 -- Of one trace twice in a batch the longer line counts, the other is known.
@@ -54,8 +124,9 @@ create or replace function public.ratchet_traces_put(p_agent text, p_traces json
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   fresh text[];
-  touched text[];
+  sessions text[];
   starts timestamptz[];
+  ends timestamptz[];
   grown integer := 0;
   rated integer := 0;
 begin
@@ -70,9 +141,10 @@ begin
            l.prompts, l.success, l.reward, l.outcome_end, l.events, l.event_count, l.extra, p_at
     from ratchet.lines(p_traces) as l order by l.trace_id
     on conflict (agent, trace_id) do nothing
-    returning trace_id, session_id
+    returning trace_id, session_id, started_at, ended_at
   )
-  select coalesce(array_agg(trace_id), '{}'), coalesce(array_agg(distinct session_id), '{}') into fresh, touched from added;
+  select coalesce(array_agg(trace_id), '{}'), array_agg(session_id), array_agg(started_at), array_agg(ended_at)
+  into fresh, sessions, starts, ends from added;
 
   if cardinality(fresh) < jsonb_array_length(p_traces) then
     perform from ratchet.traces t
@@ -80,7 +152,7 @@ begin
     order by t.trace_id for update;
 
     with line as (
-      select l.*, t.session_id as old_session_id, t.started_at as old_started_at,
+      select l.*, t.session_id as old_session_id, t.started_at as old_started_at, t.ended_at as old_ended_at,
              l.ended_at > t.ended_at or l.event_count > t.event_count as grows,
              t.success is null and l.success is not null
                or t.reward is null and l.reward is not null
@@ -97,23 +169,28 @@ begin
         outcome_end = coalesce(l.outcome_end, t.outcome_end),
         events = l.events, event_count = l.event_count, extra = l.extra, received_at = p_at
       from line l where l.grows and t.agent = p_agent and t.trace_id = l.trace_id
-      returning l.session_id, l.old_session_id, l.old_started_at
+      returning l.*
     ),
     judged as (
       update ratchet.traces t set
         success = coalesce(t.success, l.success), reward = coalesce(t.reward, l.reward),
         outcome_end = coalesce(t.outcome_end, l.outcome_end), received_at = p_at
       from line l where l.rates and not l.grows and t.agent = p_agent and t.trace_id = l.trace_id
-      returning l.old_session_id as session_id
+      returning l.*
+    ),
+    change as (
+      select session_id, started_at, ended_at from replaced
+      union all
+      select old_session_id, old_started_at, old_ended_at from replaced
+      union all
+      select old_session_id, old_started_at, old_ended_at from judged
     )
     select (select count(*) from replaced), (select count(*) from judged),
-           touched || array(select session_id from replaced union select old_session_id from replaced
-                            union select session_id from judged),
-           array(select old_started_at from replaced)
-    into grown, rated, touched, starts;
+           sessions || array_agg(session_id), starts || array_agg(started_at), ends || array_agg(ended_at)
+    into grown, rated, sessions, starts, ends from change;
   end if;
 
-  perform ratchet.queue_hours(p_agent, touched, coalesce(starts, '{}'), p_at);
+  perform ratchet.queue_changes(p_agent, sessions, starts, ends, p_at);
   return jsonb_build_object(
     'new', cardinality(fresh), 'grown', grown, 'rated', rated,
     'known', jsonb_array_length(p_traces) - cardinality(fresh) - grown - rated);
