@@ -1,9 +1,9 @@
 """The table of rules: what each asks, from where on it counts, and why it is worth a person's time.
 
 Thresholds named `healthy_share` are what a healthy agent may have; `margin` and `times_allowed` are what may
-drift from day to day without being news, as points of a share and as a factor of what is typical. `weight` is
-a rule's part of the error probability: 4 for what must not be missed, 2 for what needs more of it, because it is
-shared by many tools or asks for much data, 1 for the others.
+drift from day to day without being news, as points of a share and as a factor of what is typical (of the odds,
+for what is rare). `weight` is a rule's part of the error probability: 4 for what must not be missed, 2 for what
+needs more of it, because it is shared by many tools or asks for much data, 1 for the others (docs/adr/0009).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
         thresholds={
             "healthy_share": 0.05,
             "share_min": 0.01,
+            "odds_times_allowed": 1.5,
             "sessions_min": 5,
             "failing_sessions_min": 3,
             "calling_before_min": 20,

@@ -38,9 +38,10 @@ def failing(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
 
 
 def abandoned(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
-    """A tool fails and is not tried again: in too many sessions, or in more than before.
+    """A tool fails and is not tried again: in too many sessions, or in clearly more than before.
 
-    Errors of the caller are left to `failing`: not to send the same arguments again is right.
+    Giving up is rare, and drifts by a factor: points of a share would hide what is new. Errors of the caller are
+    left to `failing`: not to send the same arguments again is right.
     """
     tests: list[Test] = []
     for evidence in looks(snapshot):
@@ -92,9 +93,12 @@ def _test_failing(tool: ToolFare, thresholds: Thresholds) -> Test:
 def _test_abandoned(tool: ToolFare, thresholds: Thresholds) -> list[Test]:
     before_calls = tool.calls_before
     before = part_of(tool.evidence.before.get("tool.abandoned", tool=tool.name), before_calls)
+    if tool.abandoned.n + before.n < thresholds["failing_sessions_min"]:
+        return []  # given so few in all, it cannot become a finding
     p_values = [binomial_tail(tool.abandoned.n, tool.calls.n, thresholds["healthy_share"])]
     if before_calls.n >= thresholds["calling_before_min"]:
-        p_values.append(share_rose(tool.abandoned.n, tool.calls.n, before.n, before_calls.n))
+        allowed = thresholds["odds_times_allowed"]
+        p_values.append(share_rose(tool.abandoned.n, tool.calls.n, before.n, before_calls.n, allowed))
     return [
         tool.evidence.test(
             tool.key,

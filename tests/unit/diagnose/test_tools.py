@@ -244,3 +244,21 @@ def test_titles_fit_a_phone() -> None:
     long = "a_tool_with_quite_a_long_name_for_a_phone_screen"
     traffic = Traffic(50, {long: (40, 40)}).fails(long, 30, 30, {"Error: the given value is invalid": 30})
     assert len(diagnose(snapshot(traffic)).findings[0].title) <= 80
+
+
+@pytest.mark.parametrize(("given_up", "told"), [(54, False), (90, True)])
+def test_giving_up_a_little_more_than_before_is_drift(given_up: int, told: bool) -> None:
+    """Before: 1 % of sessions. 54 of 3,000 hardly happens by chance, yet days differ by that much."""
+    before = Traffic(90_000, {"write_article": (90_000, 90_000)}).fails("write_article", 900, 900, TIMED_OUT, 900)
+    now = Traffic(3000, {"write_article": (3000, 3000)}).fails("write_article", given_up, given_up, TIMED_OUT, given_up)
+    assert bool(diagnose(snapshot(now, before)).findings) is told
+
+
+def test_tools_that_hardly_anyone_gives_up_on_take_nothing_from_the_others() -> None:
+    calm = {f"tool_{number}": (120, 120) for number in range(60)}
+    now = Traffic(240, {"write_article": (120, 130), **calm}).fails("write_article", 7, 7, TIMED_OUT, 7)
+    before = Traffic(7200, {"write_article": (3600, 3900), **dict.fromkeys(calm, (3600, 3600))})
+    before.fails("write_article", 30, 30, TIMED_OUT, 30)
+    for name in calm:
+        now.fails(name, 1, 1, given_up=1)
+    assert [finding.rule for finding in diagnose(snapshot(now, before)).findings] == ["tool_abandoned"]
