@@ -31,12 +31,17 @@ def facts_blocks(facts: Sequence[Fact]) -> Iterator[Block]:
 
 
 def fact_sentence(fact: Fact) -> str:
-    """`47% of 53 write_article calls failed; before: 3.1%`, with the labels that the words do not hold."""
+    """`47% of 53 write_article calls failed; before: 3.1%`, with the labels that the words do not hold.
+
+    A count says nothing beside that of the 30 days before: only what does not grow with the window is compared.
+    """
     told = _SENTENCES.get(fact.name, _any)(fact)
-    before = f"; before: {_value(fact, fact.baseline)}" if fact.baseline is not None else ""
+    compared = fact.baseline if fact.name.endswith(_COMPARED) else None
+    before = "" if compared is None else f"; before: {_value(fact, compared)}"
     return f"{told}{before}{_where(fact)}"
 
 
+_COMPARED = (".mean", "_rate", "_share", ".p50", ".p95", ".never_called")
 _NAMED_IN_WORDS = frozenset({"tool", "signature", "prompt", "text", "argument"})
 
 
@@ -136,7 +141,7 @@ _SENTENCES: dict[str, _Sentence] = {
     "many_messages_rate": _share("have 10 user messages or more"),
     "repeated_request_rate": _share("have the same request twice"),
     "repeated_requests": lambda fact: f"{count(fact.value, 'request')} sent again{_behind(fact)}",
-    "input_heavy_rate": _share("read over 50 times what they write"),
+    "input_heavy_rate": _share("read 10k tokens or more, over 50 times what they write"),
     "input_heavy.tokens": lambda fact: f"{tokens(fact.value, estimated=False)} read in these{_behind(fact)}",
     "escalations": lambda fact: f"{count(fact.value, 'session')} handed over to a person",
     "tool.calls": lambda fact: f"{_tool(fact)}called {_times(fact.value)}{_behind(fact)}",

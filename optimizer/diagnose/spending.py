@@ -69,11 +69,12 @@ def _heavy_finding(evidence: Evidence, heavy: Measure, known: int) -> Finding:
         rule="input_heavy",
         goal=Goal.cost,
         title=(
-            f"{percent(part)} of sessions read over 50x what they write (~{about(daily)} tokens/day{evidence.within})"
+            f"{percent(part)} of sessions read 10k+ tokens, over 50x what they write "
+            f"(~{about(daily)} tokens/day{evidence.within})"
         ),
         detail=(
-            f"{heavy.n} of {count(known, 'session')} sent more than 50 input tokens, not counting cached ones, for "
-            f"each that the model wrote: {tokens(each, estimated=False)} each. On average a session reads "
+            f"{heavy.n} of {count(known, 'session')} sent 10,000 input tokens or more, not counting cached ones, and "
+            f"over 50 for each that the model wrote: {tokens(each, estimated=False)} each. On average a session reads "
             f"{about(sent.mean)}{from_cache}, and writes {about(written.mean) if written.n else 'an unknown number'}. "
             "Keep the unchanging text at the start and let the vendor cache it; send old tool results shortened or not "
             f"at all.{f' These tokens cost up to ~{usd(dollars)} a day.' if dollars else ''}"

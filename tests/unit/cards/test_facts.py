@@ -70,7 +70,10 @@ def fact(name: str, value: float, n: int | None = None, baseline: float | None =
         (fact("many_messages_rate", 0.06, 300), "6% of 300 sessions have 10 user messages or more"),
         (fact("repeated_request_rate", 0.2, 240), "20% of 240 sessions have the same request twice"),
         (fact("repeated_requests", 60, 48), "60 requests sent again (48 sessions)"),
-        (fact("input_heavy_rate", 0.625, 240), "62% of 240 sessions read over 50 times what they write"),
+        (
+            fact("input_heavy_rate", 0.625, 240),
+            "62% of 240 sessions read 10k tokens or more, over 50 times what they write",
+        ),
         (fact("input_heavy.tokens", 8_100_000, 150), "8.1M tokens read in these (150 sessions)"),
         (
             fact("tool.error_session_rate", 0.1, 320, 0.025),
@@ -97,6 +100,10 @@ def fact(name: str, value: float, n: int | None = None, baseline: float | None =
             fact("success_rate", 0.91, 1500, model="small-1", task_category="faq", window="30d"),
             "91% of 1,500 sessions succeeded (model small-1, task category faq, 30d)",
         ),
+        # 39 in the 30 days before is less than 9 in a day: a count has nothing beside it.
+        (fact("tool.errors", 9, 9, 39, tool="write"), "write failed 9 times (9 sessions)"),
+        (fact("loop.sessions", 7, 50, 120, tool="get"), "same get call 3 times or more in 7 of 50 sessions"),
+        (fact("loop.longest", 12, 7, 30), "longest repeat of one call: 12 times"),
         (fact("made_up.thing", 3.25, 12, tool="x"), "made up.thing: 3.2 (12 sessions) (tool x)"),
     ],
 )  # fmt: skip

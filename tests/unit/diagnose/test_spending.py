@@ -24,7 +24,7 @@ def reading(sessions: int, heavy: int) -> Traffic:
 
 def test_sessions_that_read_far_more_than_they_write() -> None:
     (finding,) = diagnose(snapshot(reading(240, 150))).findings
-    assert finding.title == "62% of sessions read over 50x what they write (~8.1M tokens/day)"
+    assert finding.title == "62% of sessions read 10k+ tokens, over 50x what they write (~8.1M tokens/day)"
     assert (finding.key, finding.goal, finding.by_hand) == ("input_heavy", Goal.cost, ItemType.config_change)
     assert "54k tokens each" in finding.detail
     assert "reads 60k, 6k of them from a cache, and writes 500" in finding.detail
