@@ -93,12 +93,22 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
                 print(safe(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}", _LINE_MAX))
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
                 print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
-            async for line in table_lines(ratchet):
-                print(safe(line, _TABLE_LINE_MAX))
-            return await _look_at_promptlayer(ratchet, settings)
+            failed = await _look_at_tables(ratchet)
+            return await _look_at_promptlayer(ratchet, settings) or failed
     except RatchetError as error:
         print(f"database ({where}): {error}", file=sys.stderr)
         return error.exit_code
+
+
+async def _look_at_tables(ratchet: Ratchet) -> int:
+    failed = 0
+    async for line in table_lines(ratchet):
+        if isinstance(line, RatchetError):
+            failed = line.exit_code
+            print(safe(str(line), _TABLE_LINE_MAX), file=sys.stderr)
+        else:
+            print(safe(line, _TABLE_LINE_MAX))
+    return failed
 
 
 async def _look_at_promptlayer(ratchet: Ratchet, settings: Settings) -> int:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-from optimizer.errors import DatabaseError, DatabaseUnavailable, SettingsError
+from optimizer.errors import DatabaseError, DatabaseUnavailable, RatchetError, SettingsError
 from optimizer.observe.owner.detect import propose_tables, toml_lines
 from optimizer.observe.owner.inspect import Inspection, inspect
-from optimizer.observe.owner.mapping import USUAL, kind_of
+from optimizer.observe.owner.mapping import USUAL, not_read
 from optimizer.wiring import Ratchet
 
 
-async def table_lines(ratchet: Ratchet) -> AsyncIterator[str]:
-    """Raises `DatabaseUnavailable`."""
+async def table_lines(ratchet: Ratchet) -> AsyncIterator[str | RatchetError]:
+    """Lines, and why a table cannot be read. Raises `DatabaseUnavailable`."""
     settings, store = ratchet.settings, ratchet.owner_tables.store
     for table in settings.tables:
         try:
@@ -21,9 +21,9 @@ async def table_lines(ratchet: Ratchet) -> AsyncIterator[str]:
         except DatabaseUnavailable:
             raise
         except SettingsError as error:
-            yield str(error)
+            yield error
         except DatabaseError as error:
-            yield f"[{kind_of(table)}]: {error}"
+            yield not_read(table, error)
     if settings.file.traces is None:
         if settings.tables:
             yield "[traces] is missing: without it, [messages] has nothing to be merged into"
@@ -61,11 +61,18 @@ def _inspected(seen: Inspection) -> Iterator[str]:
         named = "; ".join(f"row {row_id}: {reason}" for row_id, reason in seen.refused.examples)
         yield f"{head}: {seen.refused.rows} rows refused in 30 days: {named}"
     yield f"{head}: {_progress(seen)}"
-    updated = "updated_at" in places
-    unseen = "deleted" if updated else "changed or deleted"
-    yield f"{head}: not seen: rows {unseen} more than two days after their {mapped.ref.key}"
+    yield f"{head}: not seen: {_not_seen(seen)}"
     if seen.index is not None:
         yield f"{head}: reading it in order would be faster with an index, which you may add: {seen.index}"
+
+
+def _not_seen(seen: Inspection) -> str:
+    ref = seen.mapped.ref
+    nullable = {column.name for column in seen.table.columns if not column.not_null}
+    lacking = [name for name in (ref.id, ref.key_or or ref.key) if name in nullable]
+    without = f"rows without {' or '.join(lacking)}, and " if lacking else ""
+    late = "changed or deleted" if ref.key == seen.mapped.column("created_at") else "deleted"
+    return f"{without}rows {late} more than two days after their {ref.key}"
 
 
 def _progress(seen: Inspection) -> str:

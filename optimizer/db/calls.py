@@ -12,6 +12,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _GONE = re.compile(r"08...|57P0.")
 LOST = "08006"
 _UNDEFINED_FUNCTION, _CANCELED, _DISK_FULL = "42883", "57014", "53100"
+_LOCKED = "55P03"
 _IN_EACH_OTHERS_WAY = ("40001", "40P01")
 
 
@@ -46,6 +47,10 @@ def refusal(where: str, function: str, sqlstate: str, reason: str) -> DatabaseEr
         return DatabaseError(
             f"The disk of the database {where} is full ({reason}), so {function!r} was not done; "
             "make room there, then try again."
+        )
+    if sqlstate == _LOCKED:
+        return DatabaseError(
+            f"The database ended {function!r} because somebody holds a lock on what it reads ({reason}); try again."
         )
     if sqlstate in _IN_EACH_OTHERS_WAY:
         return DatabaseError(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from optimizer.approve.people import People
@@ -179,4 +180,39 @@ def test_refused_rows_and_a_wrong_mapping_are_alarms_of_the_run_and_told_by_doct
     said = " ".join(ratchet("optimize", "--agent", "my-agent").out.split())
     assert "Alarm: [traces]: there is no table 'public.observability_trace' that may be read" in said
     assert "quiet" not in said
-    assert "there is no table 'public.observability_trace'" in ratchet("doctor").out
+    told = ratchet("doctor")
+    assert told.code == 2
+    assert told.sentence.startswith("[traces]: there is no table 'public.observability_trace' that may be read")
+
+
+def test_a_table_of_any_name_is_proposed_in_lines_that_can_be_pasted(ratchet: Program, owner: Owner) -> None:
+    owner.run("drop table public.observability_traces")
+    owner.run('create schema "My App"')
+    owner.run(
+        'create table "My App"."Agent  Traces ""x"" \'y\'" '
+        "(id text primary key, session_id text, created_at timestamp not null, updated_at timestamptz, payload jsonb)"
+    )
+    owner.run('create view "My App"."traces\t2" as select * from "My App"."Agent  Traces ""x"" \'y\'"')
+    told = ratchet("doctor").out
+    ratchet.write("ratchet.toml", told[told.index("[traces]") :])
+    said = ratchet("doctor")
+    assert (said.code, said.err) == (0, "")
+    assert "[traces] My App.Agent Traces \"x\" 'y': not seen: rows changed or deleted more than" in said.out
+    assert "[messages] public.messages: not seen: rows deleted more than two days after their updated_at" in said.out
+
+
+def test_a_table_that_somebody_holds_or_that_has_no_rights_is_named(ratchet: Program, owner: Owner, dsn: str) -> None:
+    owner.insert("observability_traces", traffic(2, datetime.now(UTC)))
+    ratchet.write("ratchet.toml", '[traces]\ntable = "observability_traces"\nagent = "my-agent"\n')
+    assert ratchet("optimize", "--agent", "my-agent").code == 0
+    owner.run("create function public.refuse() returns boolean language plpgsql as $$ begin raise 'closed'; end $$")
+    owner.run("create view public.closed_traces as select * from public.observability_traces where public.refuse()")
+    with psycopg.connect(dsn) as migration:
+        migration.execute("lock table public.observability_traces in access exclusive mode")
+        told = ratchet("doctor")
+        assert told.code == 1
+        assert told.sentence.startswith("[traces] public.observability_traces could not be read: The database ended")
+        assert "somebody holds a lock on what it reads" in told.sentence
+    ratchet.write("ratchet.toml", '[traces]\ntable = "closed_traces"\nagent = "my-agent"\n')
+    said = " ".join(ratchet("optimize", "--agent", "my-agent").out.split())
+    assert "Alarm: [traces] public.closed_traces could not be read: The call" in said

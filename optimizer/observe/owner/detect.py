@@ -76,10 +76,13 @@ def propose_tables(listed: Sequence[Listed]) -> tuple[Proposal, ...]:
 
 def _candidates(kind: Kind, listed: Sequence[Listed]) -> Iterator[tuple[int, Proposal]]:
     for table in listed:
-        if "." in table.name or "." in table.schema_name:
+        if not _can_be_written(table.name) or not _can_be_written(table.schema_name):
             continue
         columns = {column.name: column for column in table.columns}
         fields = {field: path for field, names in USUAL[kind].items() if (path := _usual(names, columns))}
+        # One order needs one type.
+        if len({columns[fields[field]].type for field in ("created_at", "updated_at") if field in fields}) > 1:
+            del fields["updated_at"]
         named = _KNOWN_NAMES[kind].search(table.name) is not None
         if _looks_like(kind, fields, columns, named=named):
             # Among tables with the same columns, the one with the telling name.
@@ -119,8 +122,13 @@ def toml_lines(proposal: Proposal, agent: str) -> Iterator[str]:
         yield f"{field} = {_quoted(path)} # {EXPLAINED[field]}"
 
 
+def _can_be_written(name: str) -> bool:
+    return name.isprintable() and "." not in name
+
+
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    """As TOML has it. A line that is shown keeps single blanks alone."""
+    return json.dumps(text, ensure_ascii=False).replace("  ", " \\u0020")
 
 
 def wanted_index(mapped: Mapped, table: Table) -> str | None:

@@ -95,6 +95,7 @@ def _told(row: Row, mapped: Mapped, agent: str | None, now: datetime) -> frozens
     found += [name for name in ("model", "success") if name in trace]
     found += [name for name in ("cost_usd", "tokens_in") if any(name in event for event in trace["events"])]
     found += ["prompts"] if trace["prompts"] else []
+    found += ["session_id"] if trace["session_id"] != trace["trace_id"] else []
     found += ["events that are none of ours"] if "left_out" in trace["extra"] else []
     return frozenset(found)
 

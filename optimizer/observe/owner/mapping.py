@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from optimizer.errors import SettingsError
+from optimizer.errors import DatabaseError, SettingsError
 from optimizer.observe.owner.values import as_list, as_object, inside
 from optimizer.records.base import canonical_json, sha256_of
 from optimizer.settings.tables import AgentConfigSettings, MessagesSettings, TableSettings, TracesSettings
@@ -119,6 +119,11 @@ def kind_of(settings: TableSettings) -> Kind:
         AgentConfigSettings: "agent_config",
     }
     return kinds[type(settings)]
+
+
+def not_read(settings: TableSettings, error: DatabaseError) -> DatabaseError:
+    """The error with the table that it is about."""
+    return DatabaseError(f"[{kind_of(settings)}] {'.'.join(settings.schema_and_name)} could not be read: {error}")
 
 
 def map_table(settings: TableSettings, table: Table | None) -> Mapped:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from optimizer.clock import Clock
 from optimizer.errors import DatabaseError, DatabaseUnavailable, InputError, SettingsError
 from optimizer.observe.owner.config import Declared, declared_in
-from optimizer.observe.owner.mapping import Mapped, map_table
+from optimizer.observe.owner.mapping import Mapped, map_table, not_read
 from optimizer.observe.owner.merging import Merging
 from optimizer.observe.owner.reading import MessageReading, Pulled, TraceReading
 from optimizer.observe.owner.walk import ROW_BYTES_MAX, Mark, Walk
@@ -53,34 +53,39 @@ class OwnerTables:
         alarms: list[str] = []
         pulled = Pulled()
         # Settings first: what an agent declares is looked at with the first of its traces.
-        if file.agent_config is not None:
-            pulled += await self._told(self._config(file.agent_config), alarms) or Pulled()
-        messages = await self._told(self.mapped(file.messages), alarms) if file.messages is not None else None
-        if file.traces is not None:
-            pulled += await self._told(self._traces(file.traces, messages, deadline), alarms) or Pulled()
+        if (config := file.agent_config) is not None:
+            pulled += await self._told(config, self._config(config), alarms) or Pulled()
+        chat = await self._told(file.messages, self.mapped(file.messages), alarms) if file.messages else None
+        if (table := file.traces) is None or (traces := await self._told(table, self.mapped(table), alarms)) is None:
+            return pulled + Pulled(alarms=tuple(alarms))
+        merging = Merging(self.store, traces.table, chat, self.clock) if chat is not None else None
+        pulled += await self._told(table, self._traces(table, traces, merging, deadline), alarms) or Pulled()
+        if file.messages is not None and merging is not None:
+            pulled += await self._told(file.messages, self._messages(merging, deadline), alarms) or Pulled()
         return pulled + Pulled(alarms=tuple(alarms))
 
-    async def _told(self, work: Awaitable[T], alarms: list[str]) -> T | None:
+    async def _told(self, table: TableSettings, work: Awaitable[T], alarms: list[str]) -> T | None:
         """What the work answers; None, and an alarm, where it could not be done."""
         try:
             return await work
         except DatabaseUnavailable:
             raise
-        except (DatabaseError, SettingsError) as error:
+        except SettingsError as error:
             alarms.append(str(error))
-            return None
+        except DatabaseError as error:
+            alarms.append(str(not_read(table, error)))
+        return None
 
-    async def _traces(self, table: TracesSettings, messages: Mapped | None, deadline: float) -> Pulled:
-        traces, history = await self.mapped(table), timedelta(days=table.history_days)
-        merging = Merging(self.store, traces.table, messages, self.clock) if messages is not None else None
+    async def _traces(self, table: TracesSettings, traces: Mapped, merging: Merging | None, deadline: float) -> Pulled:
+        history = timedelta(days=table.history_days)
         reading = TraceReading(self.store, traces, self.settings.agent_of(table), merging, self.clock)
         mark = await Walk(self.store, traces, self.clock, deadline, history).run(reading.use)
-        pulled = reading.pulled + Pulled(alarms=await self._alarms(traces, mark))
-        if messages is None or merging is None:
-            return pulled
-        told = MessageReading(messages, merging)
-        mark = await Walk(self.store, messages, self.clock, deadline, None).run(told.use)
-        return pulled + told.pulled + Pulled(alarms=await self._alarms(messages, mark))
+        return reading.pulled + Pulled(alarms=await self._alarms(traces, mark))
+
+    async def _messages(self, merging: Merging, deadline: float) -> Pulled:
+        reading = MessageReading(merging.mapped, merging)
+        mark = await Walk(self.store, merging.mapped, self.clock, deadline, None).run(reading.use)
+        return reading.pulled + Pulled(alarms=await self._alarms(merging.mapped, mark))
 
     async def mapped(self, table: TableSettings) -> Mapped:
         """Raises `SettingsError` where the mapping does not fit the table."""
