@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from optimizer.db import migrate
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.db.supabase import SupabaseDatabase
 from optimizer.records.states import DeploymentState
@@ -93,6 +95,45 @@ def test_from_an_empty_project_to_a_session_with_an_address_and_a_key(
     assert "SUPABASE_SERVICE_ROLE_KEY: set (hidden)" in looked.out
     assert bare_project.key not in looked.out
     assert ratchet("doctor", "--verify-audit").code == 0
+
+
+def test_out_again_by_a_script_that_is_pasted(ratchet: Ratchet, bare_project: SupabaseProject, tmp_path: Path) -> None:
+    paste(bare_project.owner_dsn, migrate.as_script(migrate.all_migrations()))
+    with psycopg.connect(bare_project.owner_dsn, autocommit=True) as editor:
+        editor.execute("create table public.messages (id integer); insert into public.messages values (1)")
+    assert _soon(lambda: ratchet("migrate")).code == 0
+    ratchet.write("day.jsonl", lines(line("s1")))
+    assert (
+        ratchet("import", "day.jsonl", "--agent", "a", "--prompt", f"system={ratchet.write('p.md', PROMPT)}").code == 0
+    )
+    refused = ratchet("uninstall", "--export", "audit.jsonl", "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert "`ratchet uninstall --sql --export FILE`, and paste what it prints" in refused.sentence
+
+    # What happens between the script and the paste is not lost: the script says that it is too old.
+    script = ratchet("uninstall", "--sql", "--export", "early.jsonl")
+    assert (script.code, script.err) == (
+        0,
+        "Exported 1 audit row(s) to early.jsonl; paste the script to drop the rest.\n",
+    )
+    other = ratchet.write("q.md", f"{PROMPT} And keep it short.")
+    assert ratchet("import", "day.jsonl", "--agent", "a", "--prompt", f"system={other}").code == 0
+    with psycopg.connect(bare_project.owner_dsn, autocommit=True) as editor:
+        with pytest.raises(psycopg.Error, match="The audit is not the one that was exported"):
+            editor.execute(script.out.encode())
+        editor.execute(ratchet("uninstall", "--sql", "--export", "audit.jsonl").out.encode())
+        assert editor.execute("select to_regnamespace('ratchet'), count(*) from public.messages").fetchone() == (
+            None,
+            1,
+        )
+    assert [json.loads(row)["seq"] for row in (tmp_path / "audit.jsonl").read_text().splitlines()] == [1, 2]
+
+    # The API was told: it knows our functions no more.
+    deadline = time.monotonic() + 60
+    while (said := ratchet("uninstall", "--sql", "--export", "again.jsonl")).code != 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (said.out, said.err) == ("-- Nothing of Ratchet is in this database.\n", "")
+    assert not (tmp_path / "again.jsonl").exists()
 
 
 def _soon(tried: Callable[[], Said]) -> Said:

@@ -153,6 +153,14 @@ async def test_the_roles_of_browsers_may_call_nothing(project: SupabaseProject, 
     assert answer.status in (401, 403)
     assert json.loads(answer.read())["code"] == "42501"
     api.close()
+    for path in ("optimization_sessions", "rpc/optimization_sessions", "traces"):
+        api.request(
+            "GET", f"/{path}", headers={**headers, "Accept-Profile": "ratchet" if path == "traces" else "public"}
+        )
+        answer = api.getresponse()
+        said = json.loads(answer.read())
+        assert (answer.status >= 400, isinstance(said, dict)) == (True, True), said
+        api.close()
     with psycopg.connect(project.dsn) as connection:
         rows = connection.execute(
             "select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace"
