@@ -83,6 +83,7 @@ def _success_finding(evidence: Evidence, now: Measure, before: Measure) -> Findi
             "Look at a few of them, and at what changed."
         ),
         severity=1.0 - now.mean,
+        severity_max=1.0,
         impact=evidence.per_day(lost),
         cites=(
             evidence.cite("success_rate", now.mean, now.n, baseline=before.mean, samples=now.samples),
@@ -126,6 +127,7 @@ def _errors_finding(evidence: Evidence, part: float, part_before: float) -> Find
             "key or a release."
         ),
         severity=part,
+        severity_max=1.0,
         impact=evidence.per_day(errors.n),
         cites=(
             evidence.cite("tool.error_session_rate", part, calls.n, baseline=part_before, samples=errors.samples),

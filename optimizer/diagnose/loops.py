@@ -83,6 +83,7 @@ def _error_loop_finding(evidence: Evidence, tool: str, failing: Measure) -> Find
             f"{failing.largest:.0f} calls and {failing.total:.0f} errors in all. What has just failed fails again."
         ),
         severity=failing.n / evidence.sessions,
+        severity_max=1.0,
         impact=evidence.per_day(failing.n),
         cites=(
             evidence.cite(
@@ -125,6 +126,7 @@ def _loop_finding(evidence: Evidence, tool: str, loop: Measure) -> Finding:
             f"{evidence.costs(extra_tokens)}."
         ),
         severity=loop.n / evidence.sessions,
+        severity_max=1.0,
         impact=extra_tokens,
         cites=(
             evidence.cite("loop.sessions", loop.n, evidence.sessions, samples=loop.samples, labels=labels),

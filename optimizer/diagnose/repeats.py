@@ -86,6 +86,7 @@ def _redundant_finding(evidence: Evidence, tool: str, calls: Measure, redundant:
             f"session: {evidence.pace(redundant.total, 'call')}{evidence.costs(extra_tokens)}."
         ),
         severity=part,
+        severity_max=1.0,
         impact=extra_tokens,
         cites=(
             evidence.cite(
@@ -120,6 +121,7 @@ def _repeated_finding(evidence: Evidence, argument: str, repeated: Measure) -> F
             "text and pass a reference to it."
         ),
         severity=repeated.n / evidence.sessions,
+        severity_max=1.0,
         impact=wasted,
         cites=(
             evidence.cite(

@@ -60,6 +60,7 @@ def _unused_finding(evidence: Evidence, name: str, calls_before: Measure) -> Fin
             "whether its description changed, and whether the agent still gets it."
         ),
         severity=before,
+        severity_max=1.0,
         impact=evidence.per_day(before * evidence.sessions),
         cites=(
             evidence.cite(

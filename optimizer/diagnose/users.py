@@ -153,6 +153,7 @@ def _escalation_finding(evidence: Evidence, escalated: Measure) -> Finding:
             "given a tool for."
         ),
         severity=part,
+        severity_max=1.0,
         impact=evidence.per_day(escalated.n),
         cites=(
             evidence.cite("escalation_rate", part, evidence.sessions, baseline=before, samples=escalated.samples),
@@ -229,6 +230,7 @@ def _repeated_finding(evidence: Evidence, repeated: Measure) -> Finding:
             "not seen. Look at the answer that they got the first time."
         ),
         severity=part,
+        severity_max=1.0,
         impact=evidence.per_day(repeated.n),
         cites=(
             evidence.cite("repeated_request_rate", part, evidence.sessions, baseline=before, samples=repeated.samples),

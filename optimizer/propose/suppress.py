@@ -21,7 +21,7 @@ def answered_already(finding: Finding, answered: Answered | None, at: datetime) 
     if answered is None or answered.answered_at is None or answered.state is ItemState.open:
         return None
     then = _severity_then(answered)
-    if finding.severity >= WORSE * then and finding.severity > then:
+    if finding.severity > then and finding.severity >= _worse_from(finding, then):
         return None
     if answered.state in _FOR_A_WHILE and at >= answered.answered_at + NOT_NOW:
         return None
@@ -36,9 +36,14 @@ def got_worse(finding: Finding, answered: Answered | None) -> str | None:
     then = _severity_then(answered)
     if then == 0:
         return f"It was {spoken} before and was gone; now it is back."
-    if finding.severity >= WORSE * then:
+    if finding.severity > then and finding.severity >= _worse_from(finding, then):
         return f"It was {spoken} before and is {finding.severity / then:.1f} times worse now."
     return f"It was {spoken} before and is still there."
+
+
+def _worse_from(finding: Finding, then: float) -> float:
+    """1.5 times; for what was bad already, half of what there was left to get worse."""
+    return min(WORSE * then, (then + finding.severity_max) / 2)
 
 
 def _severity_then(answered: Answered) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 from optimizer.records.base import Record, canonical_json, sha256_of
@@ -40,6 +41,7 @@ class Finding(Record):
     title: str  # one line for a phone
     detail: str  # the reason in plain words, the cost, what would help
     severity: float  # how bad, in the unit of its rule: "1.5 times worse" compares these
+    severity_max: float = math.inf  # 1 where it is a share, which has no room for 1.5 times
     impact: float  # for the order inside a goal: sessions a day, or tokens a day for cost
     cites: tuple[CitedFact, ...]
     tool: str | None = None

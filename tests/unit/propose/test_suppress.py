@@ -76,6 +76,18 @@ def test_what_was_deployed_is_measured_from_its_verdict() -> None:
     assert answered_already(finding(3.0), better, NOON + DAY) is None
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "proposed"),
+    [(0.4, 0.59, False), (0.4, 0.61, True), (0.7, 0.84, False), (0.7, 0.86, True), (1.0, 1.0, False)],
+)
+def test_a_share_of_sessions_has_no_room_for_one_and_a_half_times(then: float, now: float, proposed: bool) -> None:
+    """A tool that failed in 7 of 10 sessions, was answered, and now fails in nearly all of them."""
+    share = finding(now).model_copy(update={"severity_max": 1.0})
+    past = answered(S.deployed, then=then)
+    assert (answered_already(share, past, NOON + 100 * DAY) is None) is proposed
+    assert ("times worse now" in str(got_worse(share, past))) is proposed
+
+
 def test_what_was_gone_at_the_verdict_is_told_as_back() -> None:
     gone = answered(S.deployed, severity=10.0, then=0.0)
     assert answered_already(finding(0.5), gone, NOON + DAY) is None
