@@ -130,15 +130,17 @@ def _without_echoes(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _watching(tests: Iterable[Test], findings: Sequence[Finding]) -> tuple[Watching, ...]:
-    """One line for each thing that is not yet sure, where no finding speaks of the same tool or text."""
+    """One line for each tool, text or quantity that is not yet sure, where no finding speaks of it."""
     subjects = {_subject(finding.key) for finding in findings}
+    spoken = {finding.rule for finding in findings}
     lines: dict[str, tuple[float, Watching]] = {}
     for test in tests:
-        if test.watching is None or _subject(test.key) in subjects:
+        subject = _subject(test.key)
+        if test.watching is None or subject in subjects or spoken & SILENT_WHERE_ANY.get(test.key, frozenset()):
             continue
-        known = lines.get(test.key)
+        known = lines.get(subject)
         if known is None or test.p_value < known[0]:
-            lines[test.key] = (test.p_value, test.watching)
+            lines[subject] = (test.p_value, test.watching)
     best = sorted(lines.values(), key=lambda line: (line[0], line[1].key))
     return tuple(line for _, line in best[:WATCHING_MAX])
 

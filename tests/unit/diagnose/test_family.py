@@ -15,7 +15,7 @@ from optimizer.diagnose.rules import diagnose
 from optimizer.diagnose.table import RULES
 from optimizer.propose.suppress import WORSE, answered_already
 from optimizer.records.facts import Fact, Measures
-from optimizer.records.findings import Finding, Goal
+from optimizer.records.findings import Finding, Goal, Watching
 from optimizer.records.session import Answered
 from optimizer.records.snapshot import DAY, MONTH, WEEK, Snapshot
 from optimizer.records.states import ItemState
@@ -173,3 +173,26 @@ def test_one_and_a_half_times_worse_brings_an_answer_back(key: str) -> None:
     assert answered_already(bad[key], answered, UNTIL + DAY)
     assert worse[key].severity >= WORSE * bad[key].severity
     assert answered_already(worse[key], answered, UNTIL + DAY) is None
+
+
+def watched(*tests: tuple[str, float]) -> Rule:
+    """A rule that is not sure of these keys."""
+    made = tuple(Test(key, UNTIL - DAY, p_value, None, Watching(key=key, text=key)) for key, p_value in tests)
+    return Rule("r", Goal.cost, {}, "", lambda _snapshot, _thresholds: RuleOutcome(tests=made))
+
+
+def test_a_tool_is_watched_in_one_line() -> None:
+    """That it failed, and that it failed again and again, is one thing to keep an eye on."""
+    rules = [watched(("tool_failing:search", 0.1), ("error_loop:search", 0.05), ("tool_failing:book", 0.09))]
+    watching = diagnose(snapshot(Traffic(10)), rules=rules).watching
+    assert [line.key for line in watching] == ["error_loop:search", "tool_failing:book"]
+
+
+def test_what_a_finding_explains_is_not_watched() -> None:
+    """Dearer sessions that take more steps: the steps are part of the dearer sessions."""
+    dearer = finding("cost_up").model_copy(update={"rule": "cost_up"})
+    test = Test("cost_up", UNTIL - DAY, 0.0, dearer, None)
+    sure = Rule("cost_up", Goal.cost, {}, "", lambda _snapshot, _thresholds: RuleOutcome(tests=(test,)))
+    unsure = watched(("steps_up", 0.01), ("success_down", 0.01))
+    watching = diagnose(snapshot(Traffic(10)), rules=[sure, unsure]).watching
+    assert [line.key for line in watching] == ["success_down"]
