@@ -66,7 +66,7 @@ class Evidence:
         """`9 sessions a day`; where that is less than one, of the whole window: `10 sessions in 30d`."""
         daily = self.per_day(total)
         whole = "this window" if self.is_main else self.span
-        return f"{count(daily, noun)} a day" if daily >= 1 else f"{count(total, noun)} in {whole}"
+        return f"{count(round(daily, 1), noun)} a day" if daily >= 1 else f"{count(total, noun)} in {whole}"
 
     def cite(
         self,

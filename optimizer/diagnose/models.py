@@ -100,8 +100,9 @@ def _finding(evidence: Evidence, dear: _Arm, cheap: _Arm) -> Finding:
         ),
         detail=(
             f"In {category}, {_told(cheap)}, {_told(dear)}{evidence.within}. Allowing for chance it is less than 5 "
-            f"points worse and at least 20% cheaper. All of {category} on it would save ~{usd(daily)} a day. Sessions "
-            "were not assigned at random: the cheaper one may have had the easier ones, so move a part first."
+            f"points worse and at least 20% cheaper. With it, {shown(dear.model)}'s sessions of {category} would cost "
+            f"~{usd(daily)} a day less. Sessions were not assigned at random: the cheaper one may have had the easier "
+            "ones, so move a part first."
         ),
         severity=daily,
         impact=evidence.tokens_of(daily),

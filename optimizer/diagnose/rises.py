@@ -185,6 +185,7 @@ def _latency_finding(evidence: Evidence, tool: str, log: Measure, times_allowed:
     _, words, took, took_before = clear
     labels = {"tool": tool}
     waited = evidence.per_day((now.mean - before.mean) * now.n) / 60_000
+    longer = f" Users wait about {count(round(waited), 'minute')} a day longer." if waited >= 1 else ""
     return Finding(
         key=f"latency_up:{tool}",
         rule="latency_up",
@@ -195,8 +196,7 @@ def _latency_finding(evidence: Evidence, tool: str, log: Measure, times_allowed:
         detail=(
             f"{shown(tool)} took longer in {count(log.n, 'session')} than before: "
             + ", ".join(f"{milliseconds(a)} {said} (before {milliseconds(b)})" for _, said, a, b in seen)
-            + f". Users wait about {about_one(max(waited, 0.0))} minutes a day longer. No prompt helps: look at the "
-            "tool's code, its server, and what it is asked for."
+            + f".{longer} No prompt helps: look at the tool's code, its server, and what it is asked for."
         ),
         severity=math.exp(log.mean),
         impact=0.0,

@@ -92,10 +92,10 @@ def test_more_steps_are_part_of_more_messages() -> None:
     assert set(found(now, stepping(9000, 8).add("many_messages", 450))) == {"many_messages"}
 
 
-def waiting(sessions: int, log_mean: float, bucket: int, slow_bucket: int | None = None) -> Traffic:
+def waiting(sessions: int, log_mean: float, bucket: int, slow_bucket: int | None = None, mean: float = 1000) -> Traffic:
     traffic = Traffic(sessions, {"search": (sessions, sessions)})
     traffic.values("tool.latency_log", sessions, log_mean, 0.6, tool="search")
-    traffic.values("tool.latency_ms", sessions, 1000, tool="search")
+    traffic.values("tool.latency_ms", sessions, mean, tool="search")
     row = ("tool.latency_ms", (("tool", "search"),))
     slow = sessions // 5
     buckets = {bucket: sessions - slow, slow_bucket or bucket: slow} if slow_bucket else {bucket: sessions}
@@ -114,6 +114,14 @@ def test_a_tool_that_takes_twice_as_long() -> None:
 def test_where_the_median_stands_still_the_slow_calls_are_named() -> None:
     finding = found(waiting(300, 7.3, 172, 240), waiting(9000, 6.7, 172))["latency_up:search"]
     assert finding.title == "search takes 12.5 s at the 95th percentile, before 867 ms"
+
+
+def test_users_wait_longer_only_where_the_mean_says_so() -> None:
+    """Typically slower, and as slow on average: nobody waits longer in all."""
+    finding = found(waiting(300, 7.4, 190), waiting(9000, 6.7, 172))["latency_up:search"]
+    assert "Users wait" not in finding.detail
+    longer = found(waiting(300, 7.4, 190, mean=13_000), waiting(9000, 6.7, 172))["latency_up:search"]
+    assert "Users wait about 60 minutes a day longer." in longer.detail
 
 
 def test_a_latency_that_drifts_is_no_news() -> None:
