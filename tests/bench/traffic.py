@@ -1,10 +1,11 @@
 """Generated traffic for measuring size: any number of sessions over 30 days, the same every time.
 
-A session is one trace of about 21 events: a user message, three model calls with tokens and cost, eight tool
-calls with their results, an assistant message; in one session of ten, both speak once more. Ten tools are
-called, an eleventh is declared and never called; two prompt versions, two models, four task categories. 3 % of
-the results are errors, in seven texts whose numbers differ; one session in fifty makes the same call three
-times, one in twenty makes one call twice, one in a hundred hands over to a human.
+A session is one trace of 19 events and about 2 kB of JSON: a user message, one model call with the tokens and the
+cost of all, eight tool calls with their results, an assistant message; in one session of ten, user and assistant
+speak once more (21 events). Ten tools are called, an eleventh is declared and never called; two prompt versions,
+two models, four task categories. 3 % of the results are errors, in seven texts whose numbers differ; one session
+in fifty makes the same call three times, one in twenty makes one call twice, one in a hundred hands over to a
+human.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 UNTIL = SINCE + timedelta(days=DAYS)
 BATCH_SESSIONS = 500
 CALLS = 8
-RESPONSES = (0, 3, 6)  # the calls before which the model answers
 
 TOOLS = (
     *("search_flights", "book_flight", "get_booking", "cancel_booking", "search_hotels", "book_hotel"),
@@ -45,9 +45,9 @@ ERRORS = (
     "Payment declined (code {})",
 )
 ERROR_WEIGHTS = (0.4, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03)
-REQUEST = "I need a trip to {} for {} people in the second week of the month, as cheap as it gets, please."
-ANSWER = "Your trip to {} is arranged: booking {}. You will get the details by email within a few minutes."
-RESULT = "{} {}: {} EUR, 9 seats left"
+REQUEST = "A cheap trip to {} for {}, please."
+ANSWER = "Booked: {}, number {}."
+RESULT = "{} EUR"
 
 
 def batches(sessions: int, *, seed: int = 7) -> Iterator[list[Trace]]:
@@ -64,21 +64,21 @@ def line_of(trace: Trace) -> bytes:
     line: dict[str, Any] = {name: value for name, value in trace.items() if name not in made_of_it}
     if "success" in trace:
         line["outcome"] = {"success": trace["success"]}
-    return json.dumps(line).encode()
+    return json.dumps(line, separators=(",", ":")).encode()
 
 
 def _batch(first: int, count: int, step_seconds: float, rng: np.random.Generator) -> list[Trace]:
     draws: dict[str, list[Any]] = {
         "tools": rng.choice(len(TOOLS) - 1, (count, CALLS), p=_tool_weights()).tolist(),
-        "cities": rng.integers(len(CITIES), size=(count, CALLS)).tolist(),
+        "cities": rng.integers(len(CITIES), size=count).tolist(),
         "numbers": rng.integers(1000, 999999, (count, CALLS)).tolist(),
         "failures": np.where(
             rng.random((count, CALLS)) < 0.03, rng.choice(len(ERRORS), (count, CALLS), p=ERROR_WEIGHTS), -1
         ).tolist(),
         "latencies": np.ceil(rng.lognormal(5.5, 0.8, (count, CALLS))).astype(int).tolist(),
-        "tokens_in": rng.integers(1500, 6000, (count, len(RESPONSES))).tolist(),
-        "tokens_out": rng.integers(30, 400, (count, len(RESPONSES))).tolist(),
-        "costs": rng.lognormal(-5.5, 1.0, (count, len(RESPONSES))).round(6).tolist(),
+        "tokens_in": rng.integers(4500, 18_000, count).tolist(),
+        "tokens_out": rng.integers(90, 1200, count).tolist(),
+        "costs": rng.lognormal(-4.4, 1.0, count).round(6).tolist(),
         "shapes": rng.random((count, 4)).tolist(),
         "kinds": rng.integers(2**16, size=count).tolist(),
     }
@@ -97,42 +97,41 @@ def _trace(
     number: int,
     started_at: datetime,
     tools: list[int],
-    cities: list[int],
+    city: int,
     numbers: list[int],
     failures: list[int],
     latencies: list[int],
-    tokens_in: list[int],
-    tokens_out: list[int],
-    costs: list[float],
+    tokens_in: int,
+    tokens_out: int,
+    cost_usd: float,
     shape: list[float],
     kind: int,
 ) -> Trace:
     escalates, repeats, asks_twice, rated = shape[0] < 0.01, shape[1], shape[2] < 0.1, shape[3] < 0.8
     for copy in (1, 2) if repeats < 0.02 else (1,) if repeats < 0.07 else ():
-        tools[copy], cities[copy], numbers[copy] = tools[0], cities[0], numbers[0]
+        tools[copy], numbers[copy] = tools[0], numbers[0]
     if escalates:
         tools[-1] = len(TOOLS) - 1
-    city, model = CITIES[cities[0]], MODELS[kind % 2]
-    events: list[Event] = [{"type": "user_message", "t_ms": 0, "text": REQUEST.format(city, numbers[0] % 7 + 2)}]
-    t_ms = 40
+    model = MODELS[kind % 2]
+    t_ms = 940
+    events: list[Event] = [
+        {"type": "user_message", "t_ms": 0, "text": REQUEST.format(CITIES[city], numbers[0] % 7 + 2)},
+        _response(t_ms, model, tokens_in, tokens_out, cost_usd),
+    ]
     for place in range(CALLS):
-        if place in RESPONSES:
-            answer = RESPONSES.index(place)
-            t_ms += 900
-            events.append(_response(t_ms, model, tokens_in[answer], tokens_out[answer], costs[answer]))
         t_ms += 5
-        events += _call(t_ms, place, TOOLS[tools[place]], CITIES[cities[place]], numbers[place], failures[place])
+        events += _call(t_ms, place, TOOLS[tools[place]], numbers[place], failures[place])
         t_ms += latencies[place]
         events[-1]["t_ms"] = t_ms
     t_ms += 700
-    events.append({"type": "assistant_message", "t_ms": t_ms, "text": ANSWER.format(city, numbers[-1])})
+    events.append({"type": "assistant_message", "t_ms": t_ms, "text": ANSWER.format(CITIES[city], numbers[-1])})
     if asks_twice:
         events.append({"type": "user_message", "t_ms": t_ms + 9000, "text": "And a window seat, if there is one."})
         t_ms += 10_000
         events.append({"type": "assistant_message", "t_ms": t_ms, "text": "There was one, and it is yours."})
     trace: Trace = {
-        "trace_id": f"run-{number:08d}",
-        "session_id": f"session-{number:08d}",
+        "trace_id": f"t{number:07d}",
+        "session_id": f"s{number:07d}",
         "environment": "prod",
         "model": model,
         "task_category": CATEGORIES[kind // 2 % 4],
@@ -160,14 +159,13 @@ def _response(t_ms: int, model: str, tokens_in: int, tokens_out: int, cost_usd: 
     }
 
 
-def _call(t_ms: int, place: int, tool: str, city: str, number: int, failure: int) -> tuple[Event, Event]:
+def _call(t_ms: int, place: int, tool: str, number: int, failure: int) -> tuple[Event, Event]:
     """A call and its result, whose time is still to come."""
-    call_id = f"c{place}"
-    args = {"city": city, "people": number % 7 + 2, "id": number}
-    call: Event = {"type": "tool_call", "t_ms": t_ms, "name": tool, "call_id": call_id, "args": args}
+    call_id = str(place)
+    call: Event = {"type": "tool_call", "t_ms": t_ms, "name": tool, "call_id": call_id, "args": {"id": number}}
     result: Event = {"type": "tool_result", "t_ms": t_ms, "name": tool, "call_id": call_id, "ok": failure < 0}
     if failure < 0:
-        result["text"] = RESULT.format(city, number, number % 900 + 40)
+        result["text"] = RESULT.format(number % 900 + 40)
     else:
         result["error"] = ERRORS[failure].format(number)
     return call, result
