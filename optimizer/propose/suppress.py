@@ -9,11 +9,11 @@ from optimizer.records.findings import Finding
 from optimizer.records.session import Answered
 from optimizer.records.states import ItemState
 
-NOT_NOW = timedelta(days=7)  # "skip" and "remove" mean not now
+NOT_NOW = timedelta(days=7)  # "skip" and "remove" mean not now; what was done has so long to show that it helped
 WORSE = 1.5  # times
 
 # Until when an answer holds by itself; the rest hold until the facts are worse.
-_FOR_A_WHILE = frozenset({ItemState.removed, ItemState.failed})
+_FOR_A_WHILE = frozenset({ItemState.removed, ItemState.failed, ItemState.done})
 
 
 def answered_already(finding: Finding, answered: Answered | None, at: datetime) -> str | None:

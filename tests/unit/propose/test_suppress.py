@@ -47,11 +47,13 @@ def answered(state: ItemState, severity: float = 1.0, then: float | None = None)
         # "never" mutes until it is 1.5 times worse
         (S.muted, 1.49, 100 * DAY, False),
         (S.muted, 1.5, DAY, True),
-        # deployed and done: until 1.5 times worse
+        # deployed: until 1.5 times worse
         (S.deployed, 1.49, 100 * DAY, False),
         (S.deployed, 1.5, DAY, True),
-        (S.done, 1.49, 100 * DAY, False),
+        # done: until it is clear that it did not help
+        (S.done, 1.49, NOT_NOW - DAY, False),
         (S.done, 2.0, DAY, True),
+        (S.done, 0.9, NOT_NOW, True),
         (S.wont_fix, 1.4, 100 * DAY, False),
         (S.intended, 1.4, 100 * DAY, False),
         (S.approved, 1.0, DAY, False),  # on its way
@@ -101,6 +103,7 @@ def test_what_was_gone_at_the_verdict_is_told_as_back() -> None:
         (S.removed, 1.0, "It was removed before and is still there."),
         (S.done, 1.5, "It was reported done before and is 1.5 times worse now."),
         (S.failed, 1.0, "It was tried before and is still there."),
+        (S.done, 1.0, "It was reported done before and is still there."),
         (S.open, 5.0, None),
     ],
 )
