@@ -126,7 +126,7 @@ def _opening(header: Header, watching: Sequence[Watching]) -> Iterator[Block]:
         yield verdict_line(verdict)
     if watching:
         told = "; ".join(safe(one.text, REASON_CHARACTERS_MAX) for one in watching[:WATCHING_MAX])
-        more = f"; and {len(watching) - WATCHING_MAX} more" if len(watching) > WATCHING_MAX else ""
+        more = "; and more" if len(watching) > WATCHING_MAX else ""  # how many is not known: the lines are capped
         yield Note(f"Watching: {told}{more}")
     yield Gap()
 
