@@ -52,7 +52,8 @@ end $$;
 -- `p_rows_max` rows or much more than `p_bytes_max`; a row of more than `p_row_bytes_max` comes without its
 -- content. Only rows whose hash is not the one that was kept come along, as {id, key, sha256, doc (text), bytes,
 -- was_agent, was_trace_id (what it became when it was read before)}.
--- `gone`: rows that were kept for this stretch and are no longer there, as {id, agent, trace_id, session_id}.
+-- `gone`: rows that were kept for this stretch and are no longer there, as {id, agent, trace_id, session_id}; where
+-- there may be more of them, `last` is null, so that the page is read again.
 -- `last` is the position after this page; `ended` whether there is nothing beyond.
 create or replace function public.ratchet_owner_rows_page(
   p_source text, p_table jsonb, p_digest text, p_from timestamptz, p_from_id text, p_backwards boolean, p_until timestamptz,
@@ -66,7 +67,8 @@ declare
   key_sql text := pieces ->> 'key';
   bounds text;
   page jsonb;
-  missing text[];
+  gone_max constant integer := 10 * p_rows_max;
+  gone_sql text;
   gone jsonb;
 begin
   if pieces ->> 'key_type' not in ('timestamp with time zone', 'timestamp without time zone') then
@@ -124,18 +126,25 @@ begin
 
   -- What was kept for this stretch, did not come, and cannot be found by its id: one that only moved is still there.
   if not p_backwards then
-    missing := array(
-      select k.row_id from ratchet.owner_rows k
-      where k.source = p_source and (p_from is null or k.key >= p_from)
-        and ((page ->> 'ended')::boolean or k.key <= (page #>> '{last,key}')::timestamptz)
-        and k.row_id not in (select jsonb_array_elements_text(page -> 'ids')));
-    if cardinality(missing) > 0 then
-      execute format($sql$
-        select jsonb_agg(jsonb_build_object('id', k.row_id, 'agent', k.agent, 'trace_id', k.trace_id, 'session_id', k.session_id))
-        from ratchet.owner_rows k
-        where k.source = $1 and k.row_id = any ($2) and not exists (select from %s as t where %s = k.row_id::%s)
-        $sql$, pieces ->> 'table', pieces ->> 'id', pieces ->> 'id_type')
-      into gone using p_source, missing;
+    gone_sql := $sql$
+      select jsonb_agg(jsonb_build_object('id', row_id, 'agent', agent, 'trace_id', trace_id, 'session_id', session_id))
+      from (
+        select k.* from ratchet.owner_rows k
+        where k.source = $1 and ($2 is null or k.key >= $2) and ($3 or k.key <= $4)
+          and k.row_id not in (select jsonb_array_elements_text($5))
+          and not exists (select from %s as t where %s = %s)
+        limit $6) as missing
+      $sql$;
+    begin
+      execute format(gone_sql, pieces ->> 'table', pieces ->> 'id', 'k.row_id::' || (pieces ->> 'id_type')) into gone
+      using p_source, p_from, (page ->> 'ended')::boolean, (page #>> '{last,key}')::timestamptz, page -> 'ids', gone_max;
+    exception when data_exception then
+      -- Kept when the id was of another type.
+      execute format(gone_sql, pieces ->> 'table', (pieces ->> 'id') || '::text', 'k.row_id') into gone
+      using p_source, p_from, (page ->> 'ended')::boolean, (page #>> '{last,key}')::timestamptz, page -> 'ids', gone_max;
+    end;
+    if jsonb_array_length(gone) = gone_max then
+      page := page || '{"last": null, "ended": false}';
     end if;
   end if;
   return page - 'ids' || jsonb_build_object('seen', jsonb_array_length(page -> 'ids'), 'gone', coalesce(gone, '[]'));
@@ -232,7 +241,7 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
        where source = p_source and refused is not null and read_at >= p_since order by read_at desc, row_id limit 5) as newest))
 $$;
 
--- What the catalogue says about one table: {columns: [{name, type, not_null}], rows, indexes, hidden, readable};
+-- What the catalogue says about one table: {columns: [{name, type, not_null}], rows, kind, indexes, hidden, readable};
 -- null where there is none that may be read. `rows` is counted up to `p_rows_max`, then estimated.
 create or replace function public.ratchet_owner_tables_read(p_schema text, p_name text, p_rows_max integer) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, ratchet, pg_temp set lock_timeout = '3s' as $$
@@ -264,7 +273,7 @@ begin
     'hidden', row_security_active(relation));
 end $$;
 
--- The tables that may be read, with their columns, for finding the owner's: [{schema, name, columns: [{name, type}]}].
+-- The tables that may be read, with their columns, for finding the owner's: [{schema, name, columns}].
 create or replace function public.ratchet_owner_tables_list(p_tables_max integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'name', name, 'columns', columns) order by schema <> 'public', schema, name), '[]')
@@ -325,7 +334,7 @@ begin
 end $$;
 
 -- The traces of the owner's table of some session ids that run in [p_since, p_until], in the order of (agent,
--- session, start, id), after the trace `p_after`: [{agent, trace}], at most `p_traces_max`.
+-- session, start, id): [{agent, trace}], at most `p_traces_max`.
 create or replace function public.ratchet_traces_of(
   p_table text, p_session_ids jsonb, p_since timestamptz, p_until timestamptz, p_traces_max integer
 ) returns jsonb

@@ -26,7 +26,7 @@ class Table(Record):
     columns: tuple[Column, ...]
     rows: int | None  # where they are counted: up to 100,000, then estimated; None where it may not be read
     kind: str  # pg_class.relkind
-    indexes: tuple[str, ...]  # definitions of the whole ones
+    indexes: tuple[str, ...]  # what each whole one begins with
     readable: bool
     hidden: bool  # row-level security keeps rows from us
 
@@ -82,7 +82,7 @@ class Position(Record):
 class Page(NamedTuple):
     rows: tuple[Row, ...]
     gone: tuple[Gone, ...]
-    last: Position | None  # None where the page is empty
+    last: Position | None  # None where the page is empty, or is to be read again for more that is gone
     seen: int
     ended: bool
 

@@ -13,7 +13,7 @@ from optimizer.db.postgres import PostgresDatabase
 from optimizer.errors import DatabaseError, SettingsError
 from optimizer.observe.owner.walk import PAGE_ROWS_MAX, ROW_BYTES_MAX
 from optimizer.stores.owner_tables import OwnerTableStore, Position, TableRef
-from tests.contract.owner_tables.beside import AGENT, FAR_AHEAD, LONG_AGO, NOON, TABLE, Beside, call
+from tests.contract.owner_tables.beside import FAR_AHEAD, LONG_AGO, NOON, TABLE, Beside, call
 
 DAY = timedelta(days=1)
 NEVER = ("ratchet.traces", "pg_catalog.pg_authid", "information_schema.tables", "auth.users", "vault.secrets")
@@ -77,45 +77,6 @@ async def test_rows_of_the_same_moment_are_read_once_each_across_pages(beside: B
     beside.clock.advance(9 * DAY)
     assert (await beside.pull()).rows == count
     assert beside.owner.run("select count(*) from ratchet.traces") == [(count,)]
-
-
-ID_TYPES = ("char(12)", "varchar(12)", "text", "integer", "bigint", "numeric", "uuid")
-
-
-@pytest.mark.parametrize("type_", ID_TYPES)
-async def test_an_id_of_any_type_leads_through_rows_of_one_moment(beside: Beside, type_: str) -> None:
-    count = PAGE_ROWS_MAX + 3
-    made = (
-        "md5(n::text)::uuid" if type_ == "uuid" else "n" if type_ in ("integer", "bigint", "numeric") else "'run-' || n"
-    )
-    beside.owner.run(f"create table public.runs (id {type_}, session_id text, created_at timestamptz, payload jsonb)")
-    beside.owner.run(
-        f"insert into public.runs select {made}, 's' || n, %s, '{{}}' from generate_series(1, %s) as n", NOON, count
-    )
-    beside.tables = {"traces": {"table": "runs", "agent": "other"}}
-    assert (await beside.pull()).rows == count
-    assert beside.owner.run("select count(*) from ratchet.traces") == [(count,)]
-    beside.owner.run("delete from public.runs where session_id = 's7'")
-    pulled = await beside.pull()
-    assert (pulled.rows, pulled.gone) == (0, 1)
-
-
-async def test_rows_without_an_id_or_a_time_are_left_and_the_others_go_on(beside: Beside) -> None:
-    beside.owner.run("create table public.runs (id text, session_id text, created_at timestamp, payload jsonb)")
-    beside.owner.run(
-        "create table public.chat (id text, session_id text, created_at timestamp, role text, content text)"
-    )
-    for name in ("runs", "chat"):
-        beside.owner.run(
-            f"insert into public.{name} (id, session_id, created_at) "
-            "values (null, 'a', %s), ('1', 'a', %s), ('1', 'a', %s), ('2', null, %s), ('3', 'a', null)",
-            *[NOON - timedelta(minutes=10)] * 4,
-        )
-    beside.tables = {"traces": {"table": "runs", "agent": AGENT}, "messages": {"table": "chat"}}
-    assert (await beside.pull()).alarms == ()
-    found = await beside.store.traces_of("public.runs", ["a", "2"], LONG_AGO, FAR_AHEAD, traces_max=10)
-    assert sorted(trace["trace_id"] for _, trace in found) == ["1", "2"]
-    assert (await beside.pull()).rows == 0
 
 
 async def test_a_page_holds_no_more_bytes_than_wanted_but_always_a_row(beside: Beside) -> None:
