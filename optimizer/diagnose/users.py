@@ -201,12 +201,12 @@ def _more_finding(rise: Rise, many: Measure) -> Finding:
             f"(before {about_one(rise.before.mean)}){evidence.within}"
         ),
         detail=(
-            f"Users wrote {about_one(rise.now.mean)} messages in each of {count(rise.now.n, 'session')}, before that "
-            f"{about_one(rise.before.mean)}; in {percent(part)} of sessions{known_before(before)} it was ten or more. "
-            "Look at what they have to ask again, or have to be asked for."
+            f"Users wrote {about_one(rise.now.mean)} messages a session on average ({count(rise.now.n, 'session')}), "
+            f"before that {about_one(rise.before.mean)}; in {percent(part)} of sessions{known_before(before)} it was "
+            "ten or more. Look at what they have to ask again, or have to be asked for."
         ),
         severity=rise.now.mean,
-        impact=evidence.per_day(rise.now.total - rise.before.mean * rise.now.n),
+        impact=evidence.per_day(many.n),
         cites=(
             mean_cite(evidence, "user_messages"),
             evidence.cite("many_messages_rate", part, evidence.sessions, baseline=before, samples=many.samples),

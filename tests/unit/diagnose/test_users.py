@@ -70,6 +70,8 @@ def test_more_messages_per_session_than_before() -> None:
     finding = found(writing(300, 5.2, 18), writing(9000, 3.7, 540))["many_messages"]
     assert finding.title == "User messages per session up 41% to 5.2 (before 3.7)"
     assert finding.severity == pytest.approx(5.2)
+    # Sessions, as of all that costs accuracy: messages would put it above whatever else went wrong.
+    assert finding.impact == 18
     cites = cited(finding)
     assert (cites["user_messages.mean"].value, cites["user_messages.mean"].baseline) == (
         pytest.approx(5.2),
