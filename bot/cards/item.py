@@ -27,8 +27,8 @@ from optimizer.records.session import Item, Session
 from optimizer.records.states import ItemState
 
 _HOW = {
-    ItemType.config_change: "a change in the agent's configuration, not in a prompt",
-    ItemType.code_change: "a change in the agent's code, not in a prompt",
+    ItemType.config_change: "it is set in the agent's configuration, not in a prompt",
+    ItemType.code_change: "I have no edit of a prompt for it",
 }
 _GOAL = {"accuracy": "fewer mistakes", "capability": "use what it can do", "cost": "spend less"}
 
@@ -78,7 +78,7 @@ def _facts(session: Session, item: Item) -> list[Fact]:
 def _standing(item: Item) -> str:
     """Whether and how it can go live."""
     if item.type is not ItemType.prompt_change:
-        return f"For you to do: it needs {_HOW[item.type]}."
+        return f"For you to do: {_HOW[item.type]}."
     prompts = ", ".join(safe(prompt) for prompt in item.prompts)
     if item.state is ItemState.open:
         return f"Deployable: it changes {prompts}."
@@ -117,7 +117,7 @@ def _how(item: Item) -> str:
     if item.type is ItemType.prompt_change:
         return f'To see the change, reply "show {item.n}"; nothing goes live before you say so.'
     return (
-        f"How: this needs {_HOW[item.type]}. Make it where the agent lives, then reply "
+        f"How: {_HOW[item.type]}. Change it where the agent lives, then reply "
         f'"done {item.n}": the next runs check whether it helped.'
     )
 

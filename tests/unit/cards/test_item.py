@@ -40,9 +40,9 @@ Measured:
   sessions
 Sessions to look at: s-17, s-44
 
-How: this needs a change in the agent's code, not in a prompt.
-Make it where the agent lives, then reply "done 1": the next
-runs check whether it helped.
+How: I have no edit of a prompt for it. Change it where the
+agent lives, then reply "done 1": the next runs check whether it
+helped.
 
 Reply: "done 1" | "remove 1" | "show 1\""""
 
@@ -53,7 +53,7 @@ def test_showing_an_item_gives_its_difference_and_its_facts():
 
 def test_showing_a_code_change_says_who_does_it():
     text = as_text(show_card(session(), item(1), READER, TEXTS))
-    assert "For you to do: it needs a change in the\nagent's code" in text
+    assert "For you to do: I have no edit of a prompt" in text
     assert "Sessions to look at: s-17, s-44" in text
 
 
