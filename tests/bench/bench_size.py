@@ -1,7 +1,8 @@
 """A month of 100,000 or 1,000,000 sessions: ingest, fold and snapshot, each beside a yardstick of the same run.
 
-Prints one Markdown table per size, as it stands in docs/benchmarks.md. `--sessions 100000 1000000` measures both
-and says how the snapshot grew. ClickHouse is measured where `chdb` can be imported; see docs/benchmarks.md.
+Prints one Markdown table per size, as it stands in docs/benchmarks.md, and on standard error how long each phase
+took. `--sessions 100000 1000000` measures both and says how the snapshot grew. ClickHouse is measured where `chdb`
+can be imported; see docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import importlib.util
 import os
 import platform
 import re
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench size", description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[100_000], help="one table each (default 100000)")
     sizes = sorted(parser.parse_args().sessions)
-    print(machine())
+    print(machine(), flush=True)
     seconds = {size: measure(size) for size in sizes}
     small, large = sizes[0], sizes[-1]
     if small < large:
@@ -77,13 +80,15 @@ def measure(sessions: int) -> float:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, open_embedded(Path(folder) / "home") as server:
         prepare(server.dsn)
-        taken_in = asyncio.run(ingest(server.dsn, sessions))
-        with psycopg.connect(server.dsn, autocommit=True) as connection:
-            connection.execute("vacuum analyze ratchet.traces")  # as the server itself would, some minutes later
-            connection.execute("checkpoint")
+        with phase("put, COPY and import"):
+            taken_in = asyncio.run(ingest(server.dsn, sessions))
+        keep_queue(server.dsn)
+        tidy(server.dsn, "traces")
         folding, plain = fold(server.dsn, sessions)
-        looked = look(server.dsn, sessions, plain)
-        compared = compare(server.dsn, plain)
+        with phase("snapshots and their yardsticks"):
+            looked = look(server.dsn, sessions, plain)
+        with phase("comparing"):
+            compared = compare(server.dsn, plain)
     print(f"\n### {sessions:,} sessions\n")
     print("| measured | figure | yardstick | ratio | target | |")
     print("|---|---|---|---|---|---|")
@@ -92,6 +97,13 @@ def measure(sessions: int) -> float:
     print(f"\n{compared} figures of the rollups and of the plain pass were compared: all the same.", end=" ")
     print(f"The whole run took {time.perf_counter() - begun:.0f} s.", flush=True)
     return looked.snapshot_seconds
+
+
+@contextmanager
+def phase(name: str) -> Generator[None]:
+    begun = time.perf_counter()
+    yield
+    print(f"{name}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
 
 
 def prepare(dsn: str) -> None:
@@ -119,11 +131,15 @@ def ingest_rows(seconds: Ingest, sessions: int) -> Sequence[Row]:
 
 
 def fold(dsn: str, sessions: int) -> tuple[list[Row], size_plain.Facts]:
-    plain_seconds, plain = size_plain.plain_pass(dsn, MONTH)
-    one = fold_with(dsn, 1)
+    with phase("the plain pass"):
+        plain_seconds, plain = size_plain.plain_pass(dsn, MONTH)
+    with phase("fold, one client"):
+        one = fold_with(dsn, 1)
     asyncio.run(size_plain.require_same(dsn, MONTH, plain))
     queue_again(dsn)
-    two = fold_with(dsn, 2)
+    with phase("fold, two clients"):
+        two = fold_with(dsn, 2)
+    tidy(dsn, "rollups", "rollup_days")
     rate, rate_two, passing = (sessions / seconds for seconds in (one, two, plain_seconds))
     beside = f"one plain SQL pass: {plain_seconds:.1f} s, {passing:,.0f}/s"
     return [
@@ -148,6 +164,12 @@ def fold_with(dsn: str, clients: int) -> float:
     return seconds
 
 
+def keep_queue(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table queue_kept (like ratchet.fold_queue)")
+        connection.execute("insert into queue_kept select * from ratchet.fold_queue where agent = %s", (AGENT,))
+
+
 def queue_again(dsn: str) -> None:
     """Forgets all rollups and queues every hour, as the ingest had left it."""
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -156,11 +178,17 @@ def queue_again(dsn: str) -> None:
         )
         for (table,) in tables.fetchall():
             connection.execute(f'truncate ratchet."{table}"'.encode())
-        connection.execute(
-            "insert into ratchet.fold_queue select distinct agent, date_trunc('hour', started_at, 'UTC'), received_at "
-            "from ratchet.traces where agent = %s",
-            (AGENT,),
-        )
+        connection.execute("insert into ratchet.fold_queue table queue_kept")
+    tidy(dsn, "fold_queue")
+
+
+def tidy(dsn: str, *tables: str) -> None:
+    """What the server would have done itself some minutes later, so that no phase pays for the one before."""
+    named = f"vacuum, analyze and checkpoint after {', '.join(tables)}"
+    with phase(named), psycopg.connect(dsn, autocommit=True) as connection:
+        for table in tables:
+            connection.execute(f"vacuum analyze ratchet.{table}".encode())
+        connection.execute("checkpoint")
 
 
 def look(dsn: str, sessions: int, plain: size_plain.Facts) -> Looked:
