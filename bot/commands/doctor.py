@@ -28,7 +28,7 @@ _PROMPTLAYER = ("promptlayer_api_key", "promptlayer_base_url", "promptlayer_prom
 _NO_SUCH_REGISTRY = 'does not exist in this release; write "local" or "promptlayer"'
 _LINE_MAX = 500
 _TABLE_LINE_MAX = 2000
-_LOGIN = re.compile(r"//[^/@\s]*@")
+_LOGIN = re.compile(r"//\S*@")
 
 
 def run(options: argparse.Namespace) -> int:

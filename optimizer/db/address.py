@@ -40,6 +40,14 @@ def refused(where: str, error: BaseException) -> DatabaseUnavailable:
     )
 
 
+def connect(dsn: str) -> psycopg.Connection:
+    """A connection of one's own, for what is no call of the port. Raises `DatabaseUnavailable`."""
+    try:
+        return psycopg.connect(dsn, autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_TIMEOUT_SECONDS)
+    except psycopg.OperationalError as error:
+        raise refused(name_of(dsn), error) from error
+
+
 def _reason(error: BaseException) -> str:
     """What the server or the network said, without what libpq says around it."""
     if isinstance(error, TimeoutError):

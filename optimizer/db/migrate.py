@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
+from optimizer.db.address import connect, name_of
 from optimizer.db.ours import REFUSE_STRANGERS, refuse_strangers
 from optimizer.db.port import Database
 from optimizer.errors import DatabaseError, DatabaseUnavailable, FunctionMissing, SchemaTooOld, UsageError
@@ -73,7 +73,7 @@ def apply(dsn: str) -> tuple[Migration, ...]:
     known = all_migrations()
     done: list[Migration] = []
     try:
-        with _connect(dsn, where) as connection:
+        with connect(dsn) as connection:
             for migration in known:
                 with connection.transaction():
                     connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
@@ -97,17 +97,10 @@ def apply(dsn: str) -> tuple[Migration, ...]:
     return tuple(done)
 
 
-def _connect(dsn: str, where: str) -> psycopg.Connection:
-    try:
-        return psycopg.connect(dsn, autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_TIMEOUT_SECONDS)
-    except psycopg.OperationalError as error:
-        raise refused(where, error) from error
-
-
 def start_over(dsn: str) -> None:
     """Drops the database that `dsn` names, whoever is connected to it, and makes it anew, migrated: for the demo."""
     name = conninfo_to_dict(dsn)["dbname"]
-    with _connect(make_conninfo(dsn, dbname="postgres"), "postgres") as connection:
+    with connect(make_conninfo(dsn, dbname="postgres")) as connection:
         database = sql.Identifier(str(name))
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(database))
         connection.execute(sql.SQL("create database {}").format(database))

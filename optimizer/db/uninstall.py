@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors, sql
 
 from optimizer.clock import iso
-from optimizer.db.address import CONNECT_TIMEOUT_SECONDS, name_of, refused
+from optimizer.db.address import connect, name_of
 from optimizer.db.migrate import all_migrations
 from optimizer.db.ours import VIEW, tables_of
 from optimizer.db.port import Database
@@ -107,7 +107,7 @@ class Installed:
 
 def installed(dsn: str) -> Installed | None:
     """None where nothing of ours is there."""
-    with _connect(dsn) as connection, _told(name_of(dsn)):
+    with connect(dsn) as connection, _told(name_of(dsn)):
         if not _is_there(connection):
             return None
         counts = connection.execute(_COUNTS).fetchone()
@@ -123,7 +123,7 @@ def uninstall(dsn: str, export: Path, *, lock_timeout_seconds: float = LOCK_TIME
     stands in the way: a deployment under way, or what belongs to somebody else and depends on ours.
     """
     where = name_of(dsn)
-    with _connect(dsn) as connection, _told(where):
+    with connect(dsn) as connection, _told(where):
         if not _is_there(connection):
             return None
         with _exported_to(export) as file, connection.transaction():
@@ -217,13 +217,6 @@ def _exported_to(path: Path) -> Generator[IO[str]]:
 
 def _no_answer(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
-
-
-def _connect(dsn: str) -> psycopg.Connection:
-    try:
-        return psycopg.connect(dsn, autocommit=True, prepare_threshold=None, connect_timeout=CONNECT_TIMEOUT_SECONDS)
-    except psycopg.OperationalError as error:
-        raise refused(name_of(dsn), error) from error
 
 
 @contextmanager

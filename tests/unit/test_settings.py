@@ -235,7 +235,7 @@ def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path, monkeypa
     assert len(SECRETS) >= 9
     for name in SECRETS:
         monkeypatch.setenv(name.upper(), f"sekret-{name}")
-    monkeypatch.setenv("SUPABASE_URL", "https://me:sekret@host.example/x")
+    monkeypatch.setenv("SUPABASE_URL", "https://me:sekret/a@sekret@host.example/x")
     settings = load_settings(tmp_path)
     told = "\n".join(describe(settings))
     assert "sekret" not in told
