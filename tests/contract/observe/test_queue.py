@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.observe.normalise import normalise
@@ -111,3 +112,17 @@ async def test_a_late_trace_of_an_endless_session_id_queues_its_beginning_and_th
 async def test_new_session_ids_queue_the_hour_in_which_each_begins(queue: Queue) -> None:
     lines = [trace(number, number, timedelta(minutes=number * 40), timedelta(hours=8)) for number in range(30)]
     assert await queue.put(lines) == {DAY + timedelta(hours=hour) for hour in range(20)}
+
+
+async def test_a_put_reads_nothing_of_other_session_ids(queue: Queue, dsn: str) -> None:
+    await queue.put([trace(number, number, timedelta(seconds=number), timedelta(0)) for number in range(500)])
+    known = trace(500, 7, timedelta(minutes=20), timedelta(0))
+    line = normalise(known, now=NOW)[1]
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await connection.execute("select public.ratchet_traces_put(%s, %s, %s)", [AGENT, Jsonb([line]), NOW])
+        counted = (
+            "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relid = 'ratchet.traces'::regclass"
+        )
+        (read,) = await (await connection.execute(counted)).fetchone() or (None,)
+    assert read is not None
+    assert 0 < read < 10
