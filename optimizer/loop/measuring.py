@@ -18,10 +18,11 @@ from optimizer.measure.compare import (
     version_that_ran,
 )
 from optimizer.observe.resolve import Resolver
+from optimizer.observe.snapshot import read_told
 from optimizer.records.deployment import Deployment
 from optimizer.records.snapshot import MONTH
 from optimizer.records.states import DeploymentState
-from optimizer.records.verdict import Outcome, Told, Verdict
+from optimizer.records.verdict import Outcome, Verdict
 from optimizer.records.window import Window
 from optimizer.stores.audit import audit_body
 from optimizer.stores.deployments import DeploymentStore
@@ -70,22 +71,13 @@ class Measuring:
         resolver: Resolver,
     ) -> Verdict:
         agent = deployment.agent
-        after = await self._told(agent, Window(since=live_at, until=until), resolver)
+        windows = (Window(since=live_at - MONTH, until=live_at), Window(since=live_at, until=until))
+        before, after = await read_told(self.rollups, agent, windows, resolver)
         if told_apart(deployment, after):
-            before = await self._told(agent, Window(since=live_at - MONTH, until=live_at), resolver)
             return compare(deployment, before, after, version_that_ran(deployment, deployments, before.measures))
         since, until = span_of_its_own(deployment, deployments, live_at - MONTH, until)
-        return compare_by_time(
-            deployment,
-            await self.rollups.read(agent, Window(since=since, until=live_at)),
-            await self.rollups.read(agent, Window(since=live_at, until=until)),
-        )
-
-    async def _told(self, agent: str, window: Window, resolver: Resolver) -> Told:
-        """The measures by the versions that ran, read span by span where a reference changed its meaning."""
-        return Told.merged(
-            [resolver.told(await self.rollups.read(agent, span), span) for span in resolver.spans(window)]
-        )
+        own = (Window(since=since, until=live_at), Window(since=live_at, until=until))
+        return compare_by_time(deployment, *await self.rollups.read_all(agent, own))
 
     async def _seen_at(
         self, deployment: Deployment, verdict: Verdict, since_live: Window, resolver: Resolver

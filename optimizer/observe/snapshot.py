@@ -12,7 +12,6 @@ from optimizer.observe.declare import spec_characters, tool_names
 from optimizer.observe.facts import facts_of
 from optimizer.observe.ratio import characters_per_token
 from optimizer.observe.resolve import Resolver
-from optimizer.records.facts import Measures
 from optimizer.records.snapshot import MONTH, WEEK, Look, PromptText, Slot, Snapshot
 from optimizer.records.verdict import Told
 from optimizer.records.window import Window
@@ -60,7 +59,7 @@ async def take_snapshot(
     before = [_from_midnight(one.before(MONTH)) for one in windows]
     if await fold_all(rollups, agent, patience_seconds=patience_seconds):
         await _require_folded(rollups, agent, Window(since=min(one.since for one in before), until=window.until))
-    measured = await _measured(rollups, agent, [*windows, *before], resolver)
+    measured = [told.measures for told in await read_told(rollups, agent, [*windows, *before], resolver)]
     main, *wider = (
         Look(span=span, window=one, measures=measures, before=measures_before)
         for span, one, measures, measures_before in zip(
@@ -86,12 +85,12 @@ async def take_snapshot(
     )
 
 
-async def _measured(rollups: RollupStore, agent: str, windows: Sequence[Window], resolver: Resolver) -> list[Measures]:
+async def read_told(rollups: RollupStore, agent: str, windows: Sequence[Window], resolver: Resolver) -> list[Told]:
     """The measures of each window by the versions that ran, told span by span where a reference changed its meaning;
     all are read in one call."""
     spans = [resolver.spans(window) for window in windows]
     read = iter(await rollups.read_all(agent, [span for of_window in spans for span in of_window]))
-    return [Told.merged([resolver.told(next(read), span) for span in of_window]).measures for of_window in spans]
+    return [Told.merged([resolver.told(next(read), span) for span in of_window]) for of_window in spans]
 
 
 async def fold_all(rollups: RollupStore, agent: str | None, *, patience_seconds: float = IDLE_SECONDS_MAX) -> int:
