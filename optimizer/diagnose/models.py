@@ -42,7 +42,7 @@ def cheaper_model(snapshot: Snapshot, thresholds: Thresholds) -> RuleOutcome:
         evidence.test(
             f"cheaper_model:{dear.category}:{dear.model}",
             p_value,
-            _finding(evidence, dear, cheap)
+            _finding(evidence, dear, cheap, thresholds)
             if worth_an_item(p_value, cheap.success.n, thresholds["rated_min"]) and cheap.cost.mean < dear.cost.mean
             else None,
         )
@@ -86,7 +86,7 @@ def _told(arm: _Arm) -> str:
     return f"{shown(arm.model)} succeeded in {percent(arm.success.mean)} of {sessions} at {usd(arm.cost.mean)} each"
 
 
-def _finding(evidence: Evidence, dear: _Arm, cheap: _Arm) -> Finding:
+def _finding(evidence: Evidence, dear: _Arm, cheap: _Arm, thresholds: Thresholds) -> Finding:
     daily = evidence.per_day(_saving(dear, cheap))
     less = 1.0 - cheap.cost.mean / dear.cost.mean
     category = shown(dear.category)
@@ -95,14 +95,14 @@ def _finding(evidence: Evidence, dear: _Arm, cheap: _Arm) -> Finding:
         rule="cheaper_model",
         goal=Goal.cost,
         title=(
-            f"{shown(cheap.model)} does {category} as well as {shown(dear.model)} for {percent(less)} less "
+            f"{shown(cheap.model)} does {category} about as well as {shown(dear.model)} for {percent(less)} less "
             f"(~{usd(daily)}/day)"
         ),
         detail=(
-            f"In {category}, {_told(cheap)}, {_told(dear)}{evidence.within}. Allowing for chance it is less than 5 "
-            f"points worse and at least 20% cheaper. With it, {shown(dear.model)}'s sessions of {category} would cost "
-            f"~{usd(daily)} a day less. Sessions were not assigned at random: the cheaper one may have had the easier "
-            "ones, so move a part first."
+            f"In {category}, {_told(cheap)}, and {_told(dear)}{evidence.within}. Allowing for chance it is less than "
+            f"{100 * thresholds['margin']:.0f} points worse and at least {percent(thresholds['cheaper_by'])} cheaper. "
+            f"With it, {shown(dear.model)}'s sessions of {category} would cost ~{usd(daily)} a day less. Sessions were "
+            "not assigned at random: the cheaper one may have had the easier ones, so move a part first."
         ),
         severity=daily,
         impact=evidence.tokens_of(daily),

@@ -29,7 +29,7 @@ SILENT_WHERE: Mapping[str, frozenset[str]] = {
 # The same for what is about the whole agent, where one of the others speaks at all: more messages bring more
 # steps, and more steps more cost.
 SILENT_WHERE_ANY: Mapping[str, frozenset[str]] = {
-    "errors_up": _FAILING,
+    "errors_up": _FAILING | {"error_loop"},
     "steps_up": frozenset({"cost_up", "many_messages", "loop", "error_loop"}),
     "cost_spike": frozenset({"cost_up"}),
 }

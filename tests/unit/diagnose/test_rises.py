@@ -191,6 +191,11 @@ def test_where_one_tool_fails_the_whole_is_no_second_item() -> None:
     assert {finding.rule for finding in found(now, failing_everywhere(9600, 240)).values()} == {"tool_failing"}
 
 
+def test_where_one_tool_fails_again_and_again_it_is_not_said_that_none_stands_out() -> None:
+    now = failing_everywhere(320, 32).loops("tool_3", 16, 48, 6, failing=16)
+    assert {finding.rule for finding in found(now, failing_everywhere(9600, 240)).values()} == {"error_loop"}
+
+
 def test_a_tool_that_fails_more_than_it_used_to() -> None:
     now = Traffic(2000, {"search": (1500, 1500)}).fails("search", 66, 66, {"Error: not found": 66})
     before = Traffic(60_000, {"search": (45_000, 45_000)}).fails("search", 90, 90)

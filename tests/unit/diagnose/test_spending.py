@@ -107,10 +107,11 @@ def cheaper(month: Traffic) -> list[Finding]:
 
 def test_a_cheaper_model_that_is_as_good_in_a_category() -> None:
     (finding,) = cheaper(arms(small=0.91))
-    assert finding.title == "small-1 does faq as well as large-1 for 60% less (~$1.50/day)"
+    assert finding.title == "small-1 does faq about as well as large-1 for 60% less (~$1.50/day)"
     assert (finding.key, finding.by_hand) == ("cheaper_model:faq:large-1", ItemType.config_change)
     assert finding.severity == pytest.approx(1.5)  # dollars a day: 1,500 sessions in 30 days, $0.03 less each
     assert "Sessions were not assigned at random" in finding.detail
+    assert "it is less than 5 points worse and at least 20% cheaper" in finding.detail
     assert "small-1 succeeded in 91% of 1,500 sessions at $0.020 each" in finding.detail
     assert [(cite.name, cite.labels["model"], cite.labels["window"]) for cite in finding.cites] == [
         ("success_rate", "small-1", "30d"),
