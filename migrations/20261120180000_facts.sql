@@ -23,7 +23,8 @@ begin
   if relation is null then
     raise exception 'the table %.% cannot be read', p_table ->> 'schema', p_table ->> 'name';
   end if;
-  select jsonb_object_agg(attname, format_type(atttypid, null)) into types
+  -- A type without its modifier: `character` alone would be one character.
+  select jsonb_object_agg(attname, format_type(atttypid, -1)) into types
   from pg_attribute where attrelid = relation and attnum > 0 and not attisdropped;
   if not types ?& wanted or not wanted @> array_remove(array[p_table ->> 'id', p_table ->> 'key', p_table ->> 'key_or'], null) then
     raise exception 'a column of %.% is gone', p_table ->> 'schema', p_table ->> 'name';
@@ -697,18 +698,89 @@ returns void language sql set search_path = pg_catalog, ratchet, pg_temp as $$
   on conflict (agent, hour) do update set queued_at = excluded.queued_at
 $$;
 
+-- Queues the hours that changes of traces can touch: of each the session_id, the start and the end of what was written or
+-- taken away; a trace that was replaced is named as it was and as it is. An agent session is counted in the hour in which
+-- it began, and a change joins or parts agent sessions nearby only. Until it begins, the traces are what they were: of
+-- those, only the agent session that was open then changes, whose beginning is found by walking back while traces
+-- reach the one after. Six hours after it ended, a trace begins an agent session with it or without: what begins
+-- from then on, stays. Changes of a session_id that are near each other are looked at as one, and a walk ends
+-- where it meets those before: of a session_id that is in use for months, each call reads no trace twice.
+-- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
+-- hour makes the writer wait and the mark outlives the fold.
+create or replace function ratchet.queue_changes(
+  p_agent text, p_session_ids text[], p_starts timestamptz[], p_ends timestamptz[], p_at timestamptz
+) returns void language sql set search_path = pg_catalog, ratchet, pg_temp
+set jit = off
+set enable_seqscan = off                          -- statistics may be older than most of the traces
+as $$
+  with recursive change as (
+    select session_id, started_at, ended_at,
+           started_at - max(ended_at) over earlier <= interval '6 hours' as near
+    from unnest(p_session_ids, p_starts, p_ends) as c (session_id, started_at, ended_at)
+    window earlier as (partition by session_id order by started_at rows between unbounded preceding and 1 preceding)
+  ),
+  numbered as (
+    select *, count(*) filter (where near is not true) over (partition by session_id order by started_at rows unbounded preceding) as number
+    from change
+  ),
+  stretch as materialized (
+    select session_id, min(started_at) as since, max(ended_at) + interval '6 hours' as until,
+           lag(max(ended_at) + interval '6 hours') over (partition by session_id order by number) as met_at
+    from numbered group by session_id, number
+  ),
+  open as (
+    select session_id, since as at, met_at from stretch
+    union all
+    select o.session_id, reaching.at, o.met_at
+    from open o
+    cross join lateral (
+      select min(started_at) as at
+      from (
+        select started_at from ratchet.traces
+        where agent = p_agent and session_id = o.session_id
+          and (session_id, started_at) < (o.session_id, o.at)
+          and (session_id, started_at) >= (o.session_id, o.at - interval '12 hours') and ended_at >= o.at - interval '6 hours'
+        union all
+        select started_at from ratchet.traces
+        where agent = p_agent and session_id = o.session_id and ended_at - started_at > interval '6 hours'
+          and (session_id, started_at) < (o.session_id, o.at) and ended_at >= o.at - interval '6 hours'
+      ) as t
+    ) as reaching
+    where reaching.at is not null and (o.met_at is null or o.at > o.met_at)
+  )
+  insert into ratchet.fold_queue (agent, hour, queued_at)
+  select p_agent, h.hour, p_at
+  from (
+    select date_trunc('hour', min(at), 'UTC') as hour from open group by session_id, met_at
+    union
+    select date_trunc('hour', t.started_at, 'UTC')
+    from stretch s
+    cross join lateral (
+      select started_at from ratchet.traces
+      where agent = p_agent and session_id = s.session_id
+        and (session_id, started_at) > (s.session_id, s.since) and (session_id, started_at) <= (s.session_id, s.until)
+      offset 0
+    ) as t
+    union
+    select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
+  ) as h
+  order by h.hour
+  on conflict (agent, hour) do update set queued_at = excluded.queued_at
+$$;
+
 -- The agents that have a chain: [agent], also those that were never registered.
 create or replace function public.ratchet_decisions_agents() returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(agent order by agent), '[]'::jsonb) from ratchet.decision_heads;
 $$;
 
--- One page of a table in the order of (key, id): forwards from (p_from, p_from_id), exclusive, or from p_from
+-- One page of a table in the order of (key, id), of rows that have both: forwards from (p_from, p_from_id), exclusive, or from p_from
 -- itself where p_from_id is null; backwards from just below it, down to p_until. Nothing is longer than
 -- `p_rows_max` rows or much more than `p_bytes_max`; a row of more than `p_row_bytes_max` comes without its
 -- content. Only rows whose hash is not the one that was kept come along, as {id, key, sha256, doc (text), bytes,
 -- was_agent, was_trace_id (what it became when it was read before)}.
--- `gone`: rows that were kept for this stretch and are no longer there, as {id, agent, trace_id, session_id}.
+-- `gone`: rows that were kept for this stretch and are no longer there, as {id, agent, trace_id, session_id}; where
+-- there may be more of them, `last` is null, so that the page is read again.
 -- `last` is the position after this page; `ended` whether there is nothing beyond.
 create or replace function public.ratchet_owner_rows_page(
   p_source text, p_table jsonb, p_digest text, p_from timestamptz, p_from_id text, p_backwards boolean, p_until timestamptz,
@@ -722,13 +794,15 @@ declare
   key_sql text := pieces ->> 'key';
   bounds text;
   page jsonb;
-  missing text[];
+  gone_max constant integer := 10 * p_rows_max;
+  gone_sql text;
   gone jsonb;
 begin
   if pieces ->> 'key_type' not in ('timestamp with time zone', 'timestamp without time zone') then
     raise exception 'the column % is no time', p_table ->> 'key';
   end if;
-  bounds := format('%s > %s and %s < %s', key_sql, format(moment, '$8::timestamptz'), key_sql, format(moment, '$9::timestamptz'));
+  bounds := format('%s > %s and %s < %s and %s is not null', key_sql, format(moment, '$8::timestamptz'), key_sql,
+                   format(moment, '$9::timestamptz'), pieces ->> 'id');
   if p_from is not null and p_from_id is null then
     bounds := bounds || format(case when p_backwards then ' and %s < %s' else ' and %s >= %s' end, key_sql, format(moment, '$1'));
   elsif p_from is not null then
@@ -779,18 +853,25 @@ begin
 
   -- What was kept for this stretch, did not come, and cannot be found by its id: one that only moved is still there.
   if not p_backwards then
-    missing := array(
-      select k.row_id from ratchet.owner_rows k
-      where k.source = p_source and (p_from is null or k.key >= p_from)
-        and ((page ->> 'ended')::boolean or k.key <= (page #>> '{last,key}')::timestamptz)
-        and k.row_id not in (select jsonb_array_elements_text(page -> 'ids')));
-    if cardinality(missing) > 0 then
-      execute format($sql$
-        select jsonb_agg(jsonb_build_object('id', k.row_id, 'agent', k.agent, 'trace_id', k.trace_id, 'session_id', k.session_id))
-        from ratchet.owner_rows k
-        where k.source = $1 and k.row_id = any ($2) and not exists (select from %s as t where %s = k.row_id::%s)
-        $sql$, pieces ->> 'table', pieces ->> 'id', pieces ->> 'id_type')
-      into gone using p_source, missing;
+    gone_sql := $sql$
+      select jsonb_agg(jsonb_build_object('id', row_id, 'agent', agent, 'trace_id', trace_id, 'session_id', session_id))
+      from (
+        select k.* from ratchet.owner_rows k
+        where k.source = $1 and ($2 is null or k.key >= $2) and ($3 or k.key <= $4)
+          and k.row_id not in (select jsonb_array_elements_text($5))
+          and not exists (select from %s as t where %s = %s)
+        limit $6) as missing
+      $sql$;
+    begin
+      execute format(gone_sql, pieces ->> 'table', pieces ->> 'id', 'k.row_id::' || (pieces ->> 'id_type')) into gone
+      using p_source, p_from, (page ->> 'ended')::boolean, (page #>> '{last,key}')::timestamptz, page -> 'ids', gone_max;
+    exception when data_exception then
+      -- Kept when the id was of another type.
+      execute format(gone_sql, pieces ->> 'table', (pieces ->> 'id') || '::text', 'k.row_id') into gone
+      using p_source, p_from, (page ->> 'ended')::boolean, (page #>> '{last,key}')::timestamptz, page -> 'ids', gone_max;
+    end;
+    if jsonb_array_length(gone) = gone_max then
+      page := page || '{"last": null, "ended": false}';
     end if;
   end if;
   return page - 'ids' || jsonb_build_object('seen', jsonb_array_length(page -> 'ids'), 'gone', coalesce(gone, '[]'));
@@ -817,7 +898,7 @@ begin
              case when %4$s <= $7 then (%5$s)::text end as doc
       from %6$s as t
       where t.%7$I::text in (select jsonb_array_elements_text($1))
-        and %3$s >= %8$s and %3$s < %9$s and ($4 is null or (%3$s, %1$s) > (%10$s, $5::%11$s))
+        and %1$s is not null and %3$s >= %8$s and %3$s < %9$s and ($4 is null or (%3$s, %1$s) > (%10$s, $5::%11$s))
       order by %3$s, %1$s limit $6
     ) as page
     $sql$,
@@ -887,7 +968,7 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
        where source = p_source and refused is not null and read_at >= p_since order by read_at desc, row_id limit 5) as newest))
 $$;
 
--- What the catalogue says about one table: {columns: [{name, type, not_null}], rows, indexes, hidden, readable};
+-- What the catalogue says about one table: {columns: [{name, type, not_null}], rows, kind, indexes, hidden, readable};
 -- null where there is none that may be read. `rows` is counted up to `p_rows_max`, then estimated.
 create or replace function public.ratchet_owner_tables_read(p_schema text, p_name text, p_rows_max integer) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, ratchet, pg_temp set lock_timeout = '3s' as $$
@@ -919,7 +1000,7 @@ begin
     'hidden', row_security_active(relation));
 end $$;
 
--- The tables that may be read, with their columns, for finding the owner's: [{schema, name, columns: [{name, type}]}].
+-- The tables that may be read, with their columns, for finding the owner's: [{schema, name, columns}].
 create or replace function public.ratchet_owner_tables_list(p_tables_max integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'name', name, 'columns', columns) order by schema <> 'public', schema, name), '[]')
@@ -980,7 +1061,7 @@ begin
 end $$;
 
 -- The traces of the owner's table of some session ids that run in [p_since, p_until], in the order of (agent,
--- session, start, id), after the trace `p_after`: [{agent, trace}], at most `p_traces_max`.
+-- session, start, id): [{agent, trace}], at most `p_traces_max`.
 create or replace function public.ratchet_traces_of(
   p_table text, p_session_ids jsonb, p_since timestamptz, p_until timestamptz, p_traces_max integer
 ) returns jsonb
@@ -1194,6 +1275,86 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
       ) as s))
 $$;
 
+-- Writes a batch. A trace that is known is replaced when its last event is later or it has more events
+-- (what the new line says nothing about of the outcome stays), and takes an outcome where it had none.
+-- Of one trace twice in a batch the longer line counts, the other is known.
+-- Returns {"new", "grown", "rated", "known"}.
+create or replace function public.ratchet_traces_put(p_agent text, p_traces jsonb, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+declare
+  fresh text[];
+  sessions text[];
+  starts timestamptz[];
+  ends timestamptz[];
+  grown integer := 0;
+  rated integer := 0;
+begin
+  insert into ratchet.agents (agent, registered_at) values (p_agent, p_at) on conflict do nothing;
+  -- A change of the agent's escalation tools queues all hours: it waits for us, or we for it.
+  perform from ratchet.agents where agent = p_agent for share;
+
+  with added as (
+    insert into ratchet.traces (agent, trace_id, session_id, environment, release, model, task_category, started_at, ended_at,
+                        prompts, success, reward, outcome_end, events, event_count, extra, received_at)
+    select p_agent, l.trace_id, l.session_id, l.environment, l.release, l.model, l.task_category, l.started_at, l.ended_at,
+           l.prompts, l.success, l.reward, l.outcome_end, l.events, l.event_count, l.extra, p_at
+    from ratchet.lines(p_traces) as l order by l.trace_id
+    on conflict (agent, trace_id) do nothing
+    returning trace_id, session_id, started_at, ended_at
+  )
+  select coalesce(array_agg(trace_id), '{}'), array_agg(session_id), array_agg(started_at), array_agg(ended_at)
+  into fresh, sessions, starts, ends from added;
+
+  if cardinality(fresh) < jsonb_array_length(p_traces) then
+    perform from ratchet.traces t
+    where t.agent = p_agent and t.trace_id in (select x.trace_id from jsonb_to_recordset(p_traces) as x (trace_id text))
+    order by t.trace_id for update;
+
+    with line as (
+      select l.*, t.session_id as old_session_id, t.started_at as old_started_at, t.ended_at as old_ended_at,
+             l.ended_at > t.ended_at or l.event_count > t.event_count as grows,
+             t.success is null and l.success is not null
+               or t.reward is null and l.reward is not null
+               or t.outcome_end is null and l.outcome_end is not null as rates
+      from ratchet.lines(p_traces) as l
+      join ratchet.traces t on t.agent = p_agent and t.trace_id = l.trace_id
+      where l.trace_id <> all (fresh)
+    ),
+    replaced as (
+      update ratchet.traces t set
+        session_id = l.session_id, environment = l.environment, release = l.release, model = l.model,
+        task_category = l.task_category, started_at = l.started_at, ended_at = l.ended_at, prompts = l.prompts,
+        success = coalesce(l.success, t.success), reward = coalesce(l.reward, t.reward),
+        outcome_end = coalesce(l.outcome_end, t.outcome_end),
+        events = l.events, event_count = l.event_count, extra = l.extra, received_at = p_at
+      from line l where l.grows and t.agent = p_agent and t.trace_id = l.trace_id
+      returning l.*
+    ),
+    judged as (
+      update ratchet.traces t set
+        success = coalesce(t.success, l.success), reward = coalesce(t.reward, l.reward),
+        outcome_end = coalesce(t.outcome_end, l.outcome_end), received_at = p_at
+      from line l where l.rates and not l.grows and t.agent = p_agent and t.trace_id = l.trace_id
+      returning l.*
+    ),
+    change as (
+      select session_id, started_at, ended_at from replaced
+      union all
+      select old_session_id, old_started_at, old_ended_at from replaced
+      union all
+      select old_session_id, old_started_at, old_ended_at from judged
+    )
+    select (select count(*) from replaced), (select count(*) from judged),
+           sessions || array_agg(session_id), starts || array_agg(started_at), ends || array_agg(ended_at)
+    into grown, rated, sessions, starts, ends from change;
+  end if;
+
+  perform ratchet.queue_changes(p_agent, sessions, starts, ends, p_at);
+  return jsonb_build_object(
+    'new', cardinality(fresh), 'grown', grown, 'rated', rated,
+    'known', jsonb_array_length(p_traces) - cardinality(fresh) - grown - rated);
+end $$;
+
 -- Nobody but the service role calls our functions; roles are touched only where they exist.
 do $$
 declare
@@ -1203,8 +1364,8 @@ begin
   for ours in
     select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'ratchet' or (n.nspname = 'public' and p.proname like 'ratchet\_%'
-      -- Ours pin their search path; another function of that name is the owner's.
-      and exists (select from unnest(p.proconfig) as setting where setting ~ '^search_path=.*, pg_temp$'))
+      -- Ours pin their search path to our schema; another function of that name is the owner's.
+      and 'search_path=pg_catalog, ratchet, pg_temp' = any (p.proconfig))
   loop
     execute format('revoke all on function %s from public', ours);
     foreach role_name in array array['anon', 'authenticated'] loop
