@@ -152,7 +152,7 @@ def _from_midnight(window: Window) -> Window:
 
 
 async def _history(rollups: RollupStore, agent: str, window: Window) -> tuple[Slot, ...]:
-    """The 30 days before the window in slots of its length, newest first."""
+    """The time before the window in slots of its length, newest first: 30 days, where these are not too many."""
     span = window.until - window.since
     if span > HISTORY_WINDOW_MAX:
         return ()

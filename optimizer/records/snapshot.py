@@ -59,7 +59,7 @@ class Snapshot:
     characters_per_token: float
     tokens_estimated: bool  # True: prompt tokens are characters by ratio, shown with "~"
     facts: tuple[Fact, ...]  # of the main window
-    history: tuple[Slot, ...] = ()  # the 30 days before the window, cut into its length; newest first
+    history: tuple[Slot, ...] = ()  # up to 30 days before the window, at most 60 of its length; newest first
 
     @property
     def looks(self) -> tuple[Look, ...]:
