@@ -16,7 +16,7 @@ from bot.cards.session import quiet_card, session_card
 from bot.cards.words import Reader
 from bot.commands.progress import progress
 from bot.identity import console_actor
-from optimizer.errors import UsageError
+from optimizer.errors import NotFoundError, UsageError
 from optimizer.records.report import RunReport
 from optimizer.records.session import Item, Session
 from optimizer.records.states import SessionState
@@ -55,9 +55,17 @@ async def _optimize(options: argparse.Namespace, settings: Settings) -> tuple[Ru
         async with AsyncExitStack() as stack:
             if not options.json:
                 await stack.enter_async_context(progress(f"Reading the traces of {options.agent}"))
-            report = await ratchet.runs.optimize(
-                options.agent, window, exact=exact, slot=options.slot, dry_run=options.dry_run
-            )
+            try:
+                report = await ratchet.runs.optimize(
+                    options.agent, window, exact=exact, slot=options.slot, dry_run=options.dry_run
+                )
+            except NotFoundError as error:
+                if settings.file.traces is None:
+                    raise
+                raise NotFoundError(
+                    f"There is no agent {options.agent!r} in what could be read of your tables; `ratchet doctor` says "
+                    "how they are read."
+                ) from error
         return report, (await ratchet.agents.get(options.agent)).environment, now
 
 

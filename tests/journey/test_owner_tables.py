@@ -183,6 +183,10 @@ def test_refused_rows_and_a_wrong_mapping_are_alarms_of_the_run_and_told_by_doct
     told = ratchet("doctor")
     assert told.code == 2
     assert told.sentence.startswith("[traces]: there is no table 'public.observability_trace' that may be read")
+    # Of whom nothing was ever read, nothing can be said; but where to look.
+    unknown = ratchet("optimize", "--agent", "other")
+    assert unknown.code == 1
+    assert "no agent 'other' in what could be read of your tables; `ratchet doctor` says" in unknown.sentence
 
 
 def test_a_table_of_any_name_is_proposed_in_lines_that_can_be_pasted(ratchet: Program, owner: Owner) -> None:

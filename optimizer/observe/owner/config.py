@@ -10,6 +10,7 @@ from optimizer.errors import InputError
 from optimizer.observe.declare import tool_name
 from optimizer.observe.owner.fields import snake
 from optimizer.observe.owner.mapping import Mapped
+from optimizer.observe.owner.rows import agent_of
 from optimizer.observe.owner.values import as_list, as_object, inside, text
 from optimizer.observe.parse import parse_line
 from optimizer.text.slug import is_slug
@@ -60,9 +61,7 @@ def _values(doc: str | None, mapped: Mapped, agent: str | None) -> tuple[str, di
     if doc is None:
         raise InputError("it is too large")
     row, _ = parse_line(doc.encode())
-    slug = text(mapped.value(row, "agent")) or agent
-    if slug is None or not is_slug(slug):
-        raise InputError('it names no agent; say whose it is: agent = "..."')
+    slug = agent_of(row, mapped, agent)
     values: dict[str, Any] = {}
     if (key := text(mapped.value(row, "key"))) is not None:
         value = inside(mapped.value(row, "value"), key)

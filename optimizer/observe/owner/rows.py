@@ -30,11 +30,7 @@ def trace_of(doc: str, row_id: str, mapped: Mapped, agent: str | None, *, now: d
     created_at = moment(mapped.value(row, "created_at"))
     if created_at is None:
         raise InputError("created_at is missing")
-    slug = text(mapped.value(row, "agent")) or agent
-    if slug is None:
-        raise InputError('it names no agent; say whose rows these are: agent = "..."')
-    if not is_slug(slug):
-        raise InputError(f"agent is {shown(slug)}, not {SLUG_RULE}")
+    slug = agent_of(row, mapped, agent)
     raw = items_in(mapped.value(row, "events"))
     if raw is None:
         raw = items_in(mapped.value(row, "payload"))
@@ -57,6 +53,16 @@ def trace_of(doc: str, row_id: str, mapped: Mapped, agent: str | None, *, now: d
         line["steps"] = steps
     _, trace = normalise(line, now=now)
     return slug, trace
+
+
+def agent_of(row: dict[str, Any], mapped: Mapped, agent: str | None) -> str:
+    """Whose row it is; `agent` where it does not say. Raises `InputError` where nobody says so."""
+    slug = text(mapped.value(row, "agent")) or agent
+    if slug is None:
+        raise InputError('it names no agent; say whose rows these are: agent = "..."')
+    if not is_slug(slug):
+        raise InputError(f"agent is {shown(slug)}, not {SLUG_RULE}")
+    return slug
 
 
 def _uncounted(row: dict[str, Any], mapped: Mapped, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
