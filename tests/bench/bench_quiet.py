@@ -35,6 +35,7 @@ POOL_DAYS_MIN, POOL_DAYS_MAX = 70, 1000
 KINDS = {"steady": 0.0, "drifting": 0.08}
 DRIFTING_PART = 4  # one drifting window for so many steady ones
 OPTIONAL_PART = 2  # one window of a problem that need not be found for so many of one that must
+BAD_DAYS_MIN = 14  # two of each weekday: what was always bad has such days in its past, too
 UPPER_ALPHA = 0.05
 
 
@@ -70,6 +71,7 @@ async def _measure(job: Job) -> Result:
     }
     for number, problem in enumerate(PROBLEMS, 1000):
         days = (job.planted if problem.required else job.planted // OPTIONAL_PART) + max(AGES) - 1
+        days = max(days, BAD_DAYS_MIN)
         stretches[problem.name] = Stretch(f"{problem.name}-{job.size}", problem.traffic(job.size), days, seed=number)
     times = [time.perf_counter()]
     database = PostgresDatabase(job.dsn)
