@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optimizer.diagnose.evidence import Evidence, known_before, part_of, share, shown
+from optimizer.diagnose.evidence import Evidence, part_of, share, shown
 from optimizer.diagnose.failures import Trouble, troubles
 from optimizer.records.facts import Measure
 from optimizer.records.findings import CitedFact
@@ -58,13 +58,16 @@ class ToolFare:
 
     @property
     def what_happened(self) -> str:
+        evidence, errors, calls = self.evidence, self.errors, self.calls
         before = share(self.errors_before, self.calls_before)
-        at_least = lower_bound(self.errors.n, self.calls.n, 0.02)
+        then = "" if before is None else f", before that {percent(before)}"
+        at_least = percent(lower_bound(errors.n, calls.n, 0.02))
+        # Said once: where each session calls it once, calls are sessions, and a day's sessions are those of a day.
+        in_calls = f", and {errors.total:.0f} of {calls.total:.0f} calls" if calls.total > calls.n else ""
+        daily = "" if evidence.look.window.days == 1 else f" That is {evidence.pace(errors.n, 'session')}."
         said = (
-            f"{shown(self.name)} failed in {self.errors.n} of the {count(self.calls.n, 'session')} that call it"
-            f"{known_before(before)}, that is {percent(self.severity)} (at least {percent(at_least)}, allowing "
-            f"for chance), and {self.errors.total:.0f} of {self.calls.total:.0f} calls. "
-            f"That is {self.evidence.pace(self.errors.n, 'session')}."
+            f"{shown(self.name)} failed in {errors.n} of the {count(calls.n, 'session')} that call it "
+            f"({percent(self.severity)}{then}; at least {at_least}, allowing for chance){in_calls}.{daily}"
         )
         quoted = self.trouble.quotable
         return f"{said} Most often: `{quoted[0]}` ({quoted[1].total:.0f}x)." if quoted else said

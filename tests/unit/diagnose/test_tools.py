@@ -262,3 +262,17 @@ def test_tools_that_hardly_anyone_gives_up_on_take_nothing_from_the_others() -> 
     for name in calm:
         now.fails(name, 1, 1, given_up=1)
     assert [finding.rule for finding in diagnose(snapshot(now, before)).findings] == ["tool_abandoned"]
+
+
+def test_what_happened_is_said_once() -> None:
+    now = Traffic(240, {"write_article": (240, 240)}).fails("write_article", 40, 40, TIMED_OUT, 38)
+    before = Traffic(7200, {"write_article": (7200, 7200)}).fails("write_article", 43, 43, TIMED_OUT, 6)
+    (finding,) = diagnose(snapshot(now, before)).findings
+    assert finding.detail.startswith(
+        "write_article failed in 40 of the 240 sessions that call it (17%, before that 0.6%; at least 12%, allowing "
+        "for chance). Most often:"
+    )
+    (in_a_week,) = diagnose(snapshot(Traffic(0), week=(now, before))).findings
+    assert "allowing for chance). That is 5.7 sessions a day. Most often" in in_a_week.detail
+    (often,) = diagnose(snapshot(writing(40, 80, 12), HEALTHY_BEFORE)).findings
+    assert "allowing for chance), and 80 of 130 calls. Most often" in often.detail
