@@ -295,15 +295,17 @@ language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp
 declare
   sessions text[];
   starts timestamptz[];
+  ends timestamptz[];
 begin
   perform from ratchet.agents where agent = p_agent for no key update;
   with gone as (
     delete from ratchet.traces
     where agent = p_agent and trace_id in (select jsonb_array_elements_text(p_trace_ids))
-    returning session_id, started_at
+    returning session_id, started_at, ended_at
   )
-  select coalesce(array_agg(session_id), '{}'), coalesce(array_agg(started_at), '{}') into sessions, starts from gone;
-  perform ratchet.queue_hours(p_agent, sessions, starts, p_at);
+  select coalesce(array_agg(session_id), '{}'), coalesce(array_agg(started_at), '{}'), coalesce(array_agg(ended_at), '{}')
+  into sessions, starts, ends from gone;
+  perform ratchet.queue_changes(p_agent, sessions, starts, ends, p_at);
   return to_jsonb(cardinality(sessions));
 end $$;
 

@@ -1,51 +1,5 @@
 -- Traces: written in bulk, once per (agent, trace_id); whatever changes one queues the hours to fold again.
 
--- Queues the hours that a change of these session ids can touch: a new trace may join or part agent sessions. What is
--- earlier than the change stays as it is, but for the agent session that was open then: it is counted in the hour in
--- which it began, found by walking back while traces reach the one after. Of what comes later, every hour is
--- queued. The change is where the first trace begins that this call wrote, or one began before it was moved.
--- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
--- hour makes the writer wait and the mark outlives the fold.
-create or replace function ratchet.queue_hours(p_agent text, p_session_ids text[], p_starts timestamptz[], p_at timestamptz)
-returns void language sql set search_path = pg_catalog, ratchet, pg_temp as $$
-  with recursive changed as (
-    select session_id, least(min(started_at) filter (where received_at = p_at), (select min(s) from unnest(p_starts) as s)) as at
-    from ratchet.traces where agent = p_agent and session_id = any (p_session_ids) group by session_id
-  ),
-  open as (
-    select session_id, at from changed where at is not null
-    union all
-    select o.session_id, reaching.at
-    from open o
-    cross join lateral (
-      select min(started_at) as at
-      from (
-        select started_at from ratchet.traces
-        where agent = p_agent and session_id = o.session_id
-          and started_at < o.at and started_at >= o.at - interval '12 hours' and ended_at >= o.at - interval '6 hours'
-        union all
-        select started_at from ratchet.traces
-        where agent = p_agent and session_id = o.session_id and ended_at - started_at > interval '6 hours'
-          and started_at < o.at and ended_at >= o.at - interval '6 hours'
-      ) as t
-    ) as reaching
-    where reaching.at is not null
-  )
-  insert into ratchet.fold_queue (agent, hour, queued_at)
-  select p_agent, h.hour, p_at
-  from (
-    select date_trunc('hour', min(at), 'UTC') as hour from open group by session_id
-    union
-    select date_trunc('hour', t.started_at, 'UTC')
-    from ratchet.traces t join changed c on c.session_id = t.session_id and t.started_at >= c.at
-    where t.agent = p_agent and t.session_id = any (p_session_ids)
-    union
-    select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
-  ) as h
-  order by h.hour
-  on conflict (agent, hour) do update set queued_at = excluded.queued_at
-$$;
-
 -- Queues the hours that changes of traces can touch: of each the session_id, the start and the end of what was written or
 -- taken away; a trace that was replaced is named as it was and as it is. An agent session is counted in the hour in which
 -- it began, and a change joins or parts agent sessions nearby only. Until it begins, the traces are what they were: of
@@ -190,6 +144,8 @@ begin
     into grown, rated, sessions, starts, ends from change;
   end if;
 
+  -- Of two writers at once, the second sees what the first wrote: an agent session that both add to is queued where it began.
+  perform pg_advisory_xact_lock(hashtextextended('ratchet.queue_changes ' || p_agent, 0));
   perform ratchet.queue_changes(p_agent, sessions, starts, ends, p_at);
   return jsonb_build_object(
     'new', cardinality(fresh), 'grown', grown, 'rated', rated,

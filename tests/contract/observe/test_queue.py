@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from random import Random
@@ -13,6 +14,10 @@ from psycopg.types.json import Jsonb
 
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.observe.normalise import normalise
+from optimizer.observe.snapshot import fold_all
+from optimizer.records.window import Window
+from optimizer.stores.agents import AgentStore
+from optimizer.stores.rollups import RollupStore
 from optimizer.stores.traces import TraceStore
 from tests.contract.observe.lines import DAY, NOW, Line
 
@@ -126,3 +131,30 @@ async def test_a_put_reads_nothing_of_other_session_ids(queue: Queue, dsn: str) 
         (read,) = await (await connection.execute(counted)).fetchone() or (None,)
     assert read is not None
     assert 0 < read < 10
+
+
+async def test_two_writers_at_once_who_add_to_one_agent_session_lose_nothing(
+    database: PostgresDatabase, dsn: str
+) -> None:
+    """The second to write commits after the hour in which the session began was folded without its trace."""
+    rollups = RollupStore(database)
+    await AgentStore(database).register(AGENT, at=NOW)
+    put = "select public.ratchet_traces_put(%s, %s, %s)"
+
+    def traces(number: int, minutes: int) -> Jsonb:
+        return Jsonb([normalise(trace(number, 1, timedelta(minutes=minutes), timedelta(0)), now=NOW)[1]])
+
+    async with (
+        await psycopg.AsyncConnection.connect(dsn) as first,
+        await psycopg.AsyncConnection.connect(dsn) as second,
+    ):
+        await first.execute(put, [AGENT, traces(1, 50), NOW])
+        writing = asyncio.create_task(second.execute(put, [AGENT, traces(2, 70), NOW]))
+        await asyncio.wait([writing], timeout=0.5)
+        await first.commit()
+        await writing
+        await fold_all(rollups, AGENT, patience_seconds=0)
+        await second.commit()
+        await fold_all(rollups, AGENT)
+    day = await rollups.read(AGENT, Window(since=DAY, until=DAY + timedelta(days=1)))
+    assert (day.get("sessions").n, day.get("user_messages").total) == (1, 2)
