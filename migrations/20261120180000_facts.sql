@@ -46,7 +46,7 @@ begin
 end $$;
 
 -- The traces of the agent sessions that begin in each span [p_from[i], p_until[i]) (ascending, apart): the number of the
--- session within the call (`sk`), the trace's place in the order of all (`tk`), and where its row lies (`tid`: good
+-- session within the call (`sk`), the trace's place in it (`tk`), and where its row lies (`tid`: good
 -- for the statement that asks). An agent session is the traces of one session_id without an idle gap of more
 -- than six hours; it belongs to the span in which it began, its later traces too.
 -- A session_id may be in use for months: only what can matter is read. A trace of up to six hours reaches at most
@@ -127,16 +127,17 @@ began as (
   select span, session_id, '', first_at, tid, first_at from near where alone
 )
 select span, session_id, dense_rank() over (order by began_at, session_id)::integer,
-       row_number() over (order by began_at, session_id, started_at, trace_id)::integer, tid
+       row_number() over (partition by began_at, session_id order by started_at, trace_id)::integer, tid
 from began where began_at >= p_from[span] and began_at < p_until[span]
-order by 4
+order by 3, 4
 $$;
 
 -- The measures of each span [p_from[i], p_until[i]) of one agent, straight from its traces; `docs/adr/0008` names them.
 -- The rows of events are met once: a group by call gives one row for each call with its result, for each user message,
 -- and for the rest of a trace; everything else counts those. Sums are over whole numbers or `numeric`, so that the
 -- order of rows cannot show in the last digit; what is packed into one number needs one aggregate instead of two.
--- `sk` numbers the agent sessions, with the span in its upper half; a combination is what all labels of a session say.
+-- `sk` numbers the agent sessions, above 26 bits the span; `trace` adds 22 bits for the trace within its session.
+-- A combination is what all labels of a session say.
 create or replace function ratchet.measured(p_agent text, p_from timestamptz[], p_until timestamptz[])
 returns table (
   span integer, name text, labels jsonb,
@@ -152,7 +153,7 @@ set enable_sort = off
 set max_parallel_workers_per_gather = 0           -- several folders share the machine
 as $$
 with run as materialized (
-  select r.span::bigint << 32 | r.sk as sk, r.session_id, r.tk, t.*
+  select r.span::bigint << 26 | r.sk as sk, (r.span::bigint << 26 | r.sk) << 22 | r.tk as trace, r.session_id, t.*
   from ratchet.spans_traces(p_agent, p_from, p_until) as r
   cross join lateral (
     select model, environment, release, task_category, prompts, success, events from ratchet.traces
@@ -161,81 +162,93 @@ with run as materialized (
   ) as t
 ),
 event as (                                        -- 1 call, 2 result, 3 user message, 4 model response, 5 reply
-  select run.sk, run.tk, x.at, x.e,
+  select run.trace, x.at, x.e, x.e ->> 'tokens_in' as tokens_in,
          case x.e ->> 'type' when 'tool_call' then 1 when 'tool_result' then 2 when 'user_message' then 3
            when 'llm_call' then 4 when 'assistant_message' then 5 else 6 end as kind
   from run cross join lateral jsonb_array_elements(run.events) with ordinality as x (e, at)
   offset 0
 ),
+-- `id` says which events are met in one row. `place` packs the kind (3 bits), the number in the trace (25), and milliseconds
+-- or characters (35): of a call with its result the least is the call, the greatest the result. `at << 40` leaves room for tokens.
 field as (
-  select sk, tk, at,
-         case when kind <= 2 then 1 when kind = 3 then 2 else 3 end as kind,
-         case when kind <= 2 then hashtextextended(e ->> 'call_id', 0) when kind = 3 then at end as id,
+  select trace,
+         case when kind <= 2 then hashtextextended(e ->> 'call_id', trace) when kind = 3 then hashint8extended(at, trace)
+           when kind = 4 then coalesce(hashtextextended(e ->> 'model', trace), trace) else trace end as id,
          case when kind <= 2 then e ->> 'name' when kind = 4 then e ->> 'model' end as name,
-         case kind when 1 then at << 35 | (e -> 't_ms')::bigint
-           when 3 then at << 35 | coalesce(length(e ->> 'text'), 0) end as opened,
-         case kind when 2 then at << 35 | (e -> 't_ms')::bigint end as closed,
-         case kind when 1 then coalesce(hashtextextended((e -> 'args')::text, 0), hashtextextended('{}', 0)) end as args,
-         case when kind = 1 and pg_column_size(e) >= 500 then true end as long,
-         case when kind = 2 and not (e -> 'ok')::boolean then coalesce(e ->> 'error', e ->> 'text', '') end as error,
-         case kind when 5 then 1 end as reply,
-         (e -> 'tokens_in')::bigint as tokens_in, (e -> 'tokens_out')::bigint as tokens_out,
-         (e -> 'tokens_cached')::bigint as tokens_cached, (e -> 'cost_usd')::double precision as cost
+         (kind::bigint << 60) | (at << 35) | case when kind <= 2 then (e ->> 't_ms')::bigint
+                                           when kind = 3 then coalesce(length(e ->> 'text'), 0) else 0 end as place,
+         case when kind = 1 then hashtextextended(coalesce((e -> 'args')::text, '{}'), hashtextextended(e ->> 'name', 0)) end as args,
+         case when kind = 2 and e ->> 'ok' = 'false' then coalesce(e ->> 'error', e ->> 'text', '') end as error,
+         case when kind = 5 or kind = 1 and pg_column_size(e) >= 500 then true end as marked,  -- a reply, or a long call
+         at << 40 | tokens_in::bigint as first_in, tokens_in::double precision as tokens_in,
+         (e ->> 'tokens_out')::double precision as tokens_out, (e ->> 'tokens_cached')::double precision as tokens_cached,
+         (e ->> 'cost_usd')::double precision as cost
   from event
   offset 0
 ),
+met as (                                          -- a varchar of 200 is cut to it; it costs less than left()
+  select min(trace) as trace, min(name)::varchar(200)::text as name, min(place) as opened, max(place) as closed, min(args) as args, min(error) as error,
+         count(marked)::integer as marked, sum(cost) as cost, sum(tokens_in) as tokens_in, sum(tokens_out) as tokens_out,
+         sum(tokens_cached) as tokens_cached, min(first_in) as first_in
+  from field group by id
+  offset 0
+),
 unit as materialized (                            -- a call with its result, a user message, the responses of a model, or the rest
-  select sk, tk, kind, left(name, 200) as name,
-         min(opened) as opened, max(closed) as closed, min(args) as args, count(long) as long, min(error) as error,
-         count(reply) as replies, sum(cost) as cost, sum(tokens_in::double precision) as tokens_in,
-         sum(tokens_out::double precision) as tokens_out, sum(tokens_cached::double precision) as tokens_cached,
-         min(at << 40 | tokens_in) as first_in      -- the first event with tokens, and its tokens
-  from field group by sk, tk, kind, id, name
+  select trace >> 22 as sk, trace, opened >> 60 as kind, name, args, error, marked, cost, tokens_in, tokens_out, tokens_cached, first_in,
+         case when opened >> 60 = 3 then opened end as said,
+         case when opened >> 60 <= 2 then         -- where in the session, and in the last bit whether it failed
+           (trace & ((1 << 22) - 1)) << 26
+             | greatest((opened >> 34) & ((1 << 26) - 2), (closed >> 34) & ((1 << 26) - 2) | (error is not null)::integer)
+         end as last,
+         case when opened >> 60 = 1 and closed >> 60 = 2 then
+           ((closed & ((1::bigint << 35) - 1)) - (opened & ((1::bigint << 35) - 1)))::double precision end as latency_ms
+  from met
 ),
 call as (
-  select sk, name as tool, args, error,
-         (tk::bigint << 23) | (opened >> 35) as called_at, (tk::bigint << 23) | (closed >> 35) as answered_at,
-         ((closed & ((1::bigint << 35) - 1)) - (opened & ((1::bigint << 35) - 1)))::double precision as latency_ms
-  from unit where kind = 1
+  select sk, name as tool, case when latency_ms >= 0 then latency_ms end as latency_ms, kind, error, last, args
+  from unit where kind <= 2
 ),
 tool as materialized (
-  select sk, tool, count(called_at) as calls, count(error) as errors,
-         max(called_at) as called_at, max(answered_at) as answered_at,
-         max(answered_at) filter (where error is not null) as failed_at,
-         sum(round(ln(1 + latency_ms) * 1e10)) filter (where latency_ms >= 0)
-           / count(*) filter (where latency_ms >= 0) as log_latency
+  select sk, tool, count(*) filter (where kind = 1) as calls, count(error) as errors, max(last) as last,
+         sum(round(ln(1 + latency_ms) * 1e10)) / count(latency_ms) as log_latency
   from call group by sk, tool
 ),
 repeat as materialized (                          -- the same tool with the same arguments
-  select sk, tool, count(*) as times, count(error) as errors
-  from call where called_at is not null group by sk, tool, args
+  select sk, min(tool) as tool, count(*) as times, count(error) as errors
+  from call where kind = 1 group by sk, args having count(*) > 1
 ),
 escalation as materialized (
   select t.tool from (select distinct tool from tool) as t join ratchet.agents a on a.agent = p_agent
   where ratchet.is_escalation(t.tool, a.escalation_tools)
 ),
 session as (
-  select sk, (sk >> 32)::integer as span, min(session_id) as session_id,
-         max(tk * 2::bigint + success::integer) % 2 = 1 as success
+  select sk, (sk >> 26)::integer as span, min(session_id) as session_id,
+         max(trace << 1 | success::integer) & 1 = 1 as success
   from run group by sk
 ),
-summed as (
-  select *, first_in[1] as first_tk, first_in[2] >> 40 as first_at, first_in[2] & ((1::bigint << 40) - 1) as first_tokens_in
+summed as materialized (
+  select *, first_in[1] as first_trace, first_in[2] >> 40 as first_at, first_in[2] & ((1::bigint << 40) - 1) as first_tokens_in
   from (
-  select sk, sum(cost::numeric) as cost_usd,
-         sum(tokens_in)::numeric as tokens_in, sum(tokens_out)::numeric as tokens_out, sum(tokens_cached)::numeric as tokens_cached,
-         count(opened) filter (where kind = 1) + sum(replies) as steps, count(*) filter (where kind = 2) as user_messages,
-         nullif(count(opened) filter (where kind = 1), 0) as calls, nullif(count(error), 0) as errors,
-         bool_or(kind = 1 and opened is not null and name in (select tool from escalation)) as escalated,
-         sum(long) as long,
-         min(array[tk, first_in]) filter (where first_in is not null) as first_in
-  from unit group by sk
+    select sk, sum(cost::numeric) as cost_usd,
+           sum(tokens_in)::numeric as tokens_in, sum(tokens_out)::numeric as tokens_out, sum(tokens_cached)::numeric as tokens_cached,
+           count(*) filter (where kind = 1) + coalesce(sum(marked) filter (where kind > 3), 0) as steps, count(said) as user_messages,
+           nullif(count(*) filter (where kind = 1), 0) as calls, nullif(count(error), 0) as errors,
+           bool_or(kind = 1 and name in (select tool from escalation)) as escalated,
+           sum(marked) filter (where kind = 1) as long,
+           min(array[trace, first_in]) filter (where first_in is not null) as first_in
+    from unit group by sk
   ) as s
+),
+before as (                                       -- what the user had said before the first response
+  select m.sk, sum(u.said & ((1::bigint << 35) - 1))::bigint as characters
+  from unit u join summed m using (sk)
+  where u.said is not null and (u.trace, (u.said >> 35) & ((1 << 25) - 1)) < (m.first_trace, m.first_at)
+  group by m.sk
 ),
 repeated as (
   select sk, max(times) as longest, (sum(times - 1) filter (where times >= 3))::bigint as looped,
          nullif(sum(times - 1), 0)::bigint as redundant
-  from repeat where times > 1 group by sk
+  from repeat group by sk
 ),
 profile as materialized (                         -- what traces say of themselves
   select row_number() over () as trait, prompts, model, environment, release, task_category, array_agg(sk) as sks
@@ -243,7 +256,7 @@ profile as materialized (                         -- what traces say of themselv
 ),
 responder as materialized (
   select -row_number() over () as trait, name as model, array_agg(sk) as sks
-  from unit where kind = 3 and name is not null group by name
+  from unit where kind >= 4 and name is not null group by name
 ),
 said as (                                         -- each value of each label that a trait stands for
   select trait, l.key, left(l.value, 200) as value
@@ -253,11 +266,12 @@ said as (                                         -- each value of each label th
   union
   select trait, 'model', model from responder
   union
-  select trait, 'prompt_version', left(p.key || '@' || v.value, 200)
+  select trait, 'prompt_version', unnest(array(  -- an array, because millions of rows would be expected of a join
+    select left(p.key || '@' || v.value, 200)
+    from jsonb_each(prompts) as p
+    cross join lateral jsonb_array_elements_text(
+      case jsonb_typeof(p.value) when 'array' then p.value else jsonb_build_array(p.value) end) as v (value)))
   from profile
-  cross join lateral jsonb_each(prompts) as p
-  cross join lateral jsonb_array_elements_text(
-    case jsonb_typeof(p.value) when 'array' then p.value else jsonb_build_array(p.value) end) as v (value)
 ),
 combination as materialized (                     -- sessions that have the same traits
   select row_number() over () as combination, traits, array_agg(sk) as sks
@@ -296,21 +310,15 @@ whole as materialized (                           -- one row per agent session
          coalesce(m.steps, 0)::bigint as steps, ln(1 + coalesce(m.steps, 0)::double precision)::numeric as steps_log,
          coalesce(m.user_messages, 0) as messages,
          ln(1 + coalesce(m.user_messages, 0)::double precision)::numeric as messages_log,
-         m.calls, m.errors, m.escalated, m.long, m.first_tk, m.first_at, m.first_tokens_in,
+         m.calls, m.errors, m.escalated, m.long, m.first_tokens_in,
+         case when m.first_tokens_in is not null then coalesce(b.characters, 0) end as first_characters,
          coalesce(r.longest, sign(m.calls)::bigint) as longest, r.looped, r.redundant,
          case when m.tokens_in - coalesce(m.tokens_cached, 0) >= 10000
                and m.tokens_in - coalesce(m.tokens_cached, 0) > 50 * m.tokens_out
            then (m.tokens_in - coalesce(m.tokens_cached, 0))::bigint end as heavy
   from session s
   join (select combination, unnest(sks) as sk from combination) as c using (sk)
-  left join summed m using (sk) left join repeated r using (sk)
-),
-opened as (                                       -- what the user had said before the first response
-  select w.span, w.combination, coalesce(sum(u.opened & ((1::bigint << 35) - 1)), 0) as characters
-  from whole w
-  left join unit u on u.sk = w.sk and u.kind = 2 and (u.tk, u.opened >> 35) < (w.first_tk, w.first_at)
-  where w.first_tk is not null
-  group by w.span, w.combination, w.sk
+  left join summed m using (sk) left join before b using (sk) left join repeated r using (sk)
 ),
 again as materialized (                           -- messages that the user sent before in the same session
   select sk, sum(times - 1)::bigint as times
@@ -352,6 +360,8 @@ combined as (                                     -- columns per measure: sessio
          max(redundant) as redundant_max,
          count(first_tokens_in) as first_n, sum(first_tokens_in) as firsts,
          sum(first_tokens_in::numeric * first_tokens_in) as first_sq, max(first_tokens_in) as first_max,
+         sum(first_characters) as characters, sum(first_characters::numeric * first_characters) as characters_sq,
+         max(first_characters) as characters_max,
          count(*) filter (where messages >= 10) as many,
          count(heavy) as heavy_n, sum(heavy) as heavies, sum(heavy::numeric * heavy) as heavy_sq, max(heavy) as heavy_max
   from whole group by span, combination
@@ -377,12 +387,15 @@ measure as (                                      -- depth 0: of all sessions; 1
     ('loop', 0, loop_n, loops, loops_sq, loop_max),
     ('redundant_calls', 0, redundant_n, redundants, redundant_sq, redundant_max),
     ('first_tokens_in', 0, first_n, firsts, first_sq, first_max),
+    ('first_characters', 0, first_n, characters, characters_sq, characters_max),
     ('input_heavy', 0, heavy_n, heavies, heavy_sq, heavy_max)
   ) as m (name, depth, n, total, total_sq, largest)
   where m.n > 0 or m.name = 'loop' and m.largest is not null
-  union all
-  select span, combination, 'first_characters', 0, count(*), sum(characters), sum(characters::numeric * characters), max(characters)
-  from opened group by span, combination
+),
+dear as (                                         -- five sessions of the span cost as much, or more: of 64 parts, the fifth costliest
+  select span, (array_agg(most order by most desc))[5] as cost_usd
+  from (select span, max(cost_usd) as most from whole where cost_usd > 0 group by span, sk & 63) as part
+  group by span
 ),
 sample as (                                       -- session ids to look at, for measures of all sessions
   select span, name, to_jsonb(array_agg(session_id order by place)) as samples
@@ -390,6 +403,10 @@ sample as (                                       -- session ids to look at, for
     select span, name, session_id, row_number() over (partition by span, name order by peak desc, sk) as place
     from (
       select span, sk, session_id, 'success' as name, 1 as peak from whole where not success
+      union all
+      select w.span, w.sk, w.session_id, 'cost_usd', w.cost_usd
+      from whole w join dear d on d.span = w.span and w.cost_usd >= coalesce(d.cost_usd, 0)
+      where w.cost_usd > 0
       union all
       select span, sk, session_id, 'tool.errors', errors from whole where errors > 0
       union all
@@ -438,46 +455,40 @@ passed as (                                       -- one long text as one argume
 observed as (                                     -- what one session adds to a measure of a tool or an argument
   select sk, 'tool.errors' as name, tool, null::text as argument, errors::numeric as value, errors as peak from tool where errors > 0
   union all
-  select sk, 'tool.abandoned', tool, null, 1, 1 from tool
-  where failed_at = answered_at and (called_at is null or called_at < failed_at)
+  select sk, 'tool.abandoned', tool, null, 1, 1 from tool where last & 1 = 1
   union all
   select sk, 'loop', tool, null, sum(times - 1), max(times) from repeat where times >= 3 group by sk, tool
   union all
   select sk, 'error_loop', tool, null, sum(errors), max(times) from repeat where times >= 3 and errors >= 2 group by sk, tool
   union all
-  select sk, 'redundant_calls', tool, null, sum(times - 1), sum(times - 1) from repeat where times > 1 group by sk, tool
+  select sk, 'redundant_calls', tool, null, sum(times - 1), sum(times - 1) from repeat group by sk, tool
   union all
   select sk, 'repeated_text', null, argument, sum(characters::numeric * (times - 1)), max(times) from passed group by sk, argument
 ),
-bucketed as (
-  select (sk >> 32)::integer as span, tool, null::bigint as label,
-         case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket,
+bucketed as materialized (                        -- latencies by tool, and once more by combination
+  select span, tool, combination, bucket,
          count(*)::integer as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
-  from call where latency_ms >= 0 group by 1, 2, 4
-  union all
-  select b.span, null, l.label, b.bucket, sum(b.count)::integer, sum(b.total), sum(b.total_sq), max(b.largest)
   from (
-    select w.span, w.combination,
-           case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket,
-           count(*)::integer as count, sum(latency_ms) as total, sum(latency_ms * latency_ms) as total_sq, max(latency_ms) as largest
-    from call c join whole w using (sk) where latency_ms >= 0 group by 1, 2, 3
-  ) as b
-  join label l using (combination)
-  where l.depth = 1
-  group by b.span, l.label, b.bucket
+    select sk, name as tool, latency_ms,
+           case when latency_ms < 1 then 0 else floor(ln(latency_ms) / ln(1.04::double precision))::integer end as bucket
+    from unit where latency_ms >= 0
+    offset 0
+  ) as c
+  join whole w using (sk)
+  group by grouping sets ((span, tool, bucket), (span, combination, bucket))
 ),
 used as (
-  select (t.sk >> 32)::integer as span, t.tool,
+  select (t.sk >> 26)::integer as span, t.tool,
          count(nullif(t.calls, 0)) as calls_n, sum(t.calls) as calls, sum(t.calls * t.calls) as calls_sq, max(t.calls) as calls_max,
          count(t.log_latency) as slow_n, sum(round(t.log_latency)) / 1e10 as slow,
          sum(round(t.log_latency * t.log_latency / 1e10)) / 1e10 as slow_sq, max(t.log_latency) / 1e10 as slowest
-  from tool t group by (t.sk >> 32)::integer, t.tool
+  from tool t group by (t.sk >> 26)::integer, t.tool
 ),
 slow as (                                         -- the slowest sessions of a tool: within a tenth of the slowest
   select span, tool, to_jsonb(array_agg(session_id order by place)) as samples
   from (
     select w.span, t.tool, w.session_id, row_number() over (partition by w.span, t.tool order by t.log_latency desc, w.sk) as place
-    from tool t join used u on u.span = (t.sk >> 32)::integer and u.tool = t.tool and t.log_latency >= 9e9 * u.slowest
+    from tool t join used u on u.span = (t.sk >> 26)::integer and u.tool = t.tool and t.log_latency >= 9e9 * u.slowest
     join whole w using (sk)
   ) as ranked
   where place <= 5 group by span, tool
@@ -519,7 +530,15 @@ select b.span, 'tool.latency_ms', case when b.tool is null then l.labels else js
 from (
   select span, tool, label, sum(count) as n, sum(total) as total, sum(total_sq) as total_sq, max(largest) as largest,
          array_agg(bucket) as bucket_ids, array_agg(count) as bucket_counts
-  from bucketed group by span, tool, label
+  from (
+    select span, tool, null as label, bucket, count, total, total_sq, largest from bucketed where tool is not null
+    union all
+    select b.span, null, l.label, b.bucket, sum(b.count)::integer, sum(b.total), sum(b.total_sq), max(b.largest)
+    from bucketed b join label l using (combination)
+    where b.tool is null and l.depth = 1
+    group by b.span, l.label, b.bucket
+  ) as l
+  group by span, tool, label
 ) as b
 left join (select distinct label, labels from label) as l using (label)
 $$;
@@ -650,52 +669,6 @@ language sql set search_path = pg_catalog, ratchet, pg_temp as $$
   on conflict (agent, day, name, labels) do update set
     n = other.n + excluded.n, total = other.total + excluded.total, total_sq = other.total_sq + excluded.total_sq,
     largest = greatest(other.largest, excluded.largest)
-$$;
-
--- Queues the hours that a change of these session ids can touch: a new trace may join or part agent sessions. What is
--- earlier than the change stays as it is, but for the agent session that was open then: it is counted in the hour in
--- which it began, found by walking back while traces reach the one after. Of what comes later, every hour is
--- queued. The change is where the first trace begins that this call wrote, or one began before it was moved.
--- Sorted, so that two writers cannot wait for each other; `do update`, so that a folder that holds the
--- hour makes the writer wait and the mark outlives the fold.
-create or replace function ratchet.queue_hours(p_agent text, p_session_ids text[], p_starts timestamptz[], p_at timestamptz)
-returns void language sql set search_path = pg_catalog, ratchet, pg_temp as $$
-  with recursive changed as (
-    select session_id, least(min(started_at) filter (where received_at = p_at), (select min(s) from unnest(p_starts) as s)) as at
-    from ratchet.traces where agent = p_agent and session_id = any (p_session_ids) group by session_id
-  ),
-  open as (
-    select session_id, at from changed where at is not null
-    union all
-    select o.session_id, reaching.at
-    from open o
-    cross join lateral (
-      select min(started_at) as at
-      from (
-        select started_at from ratchet.traces
-        where agent = p_agent and session_id = o.session_id
-          and started_at < o.at and started_at >= o.at - interval '12 hours' and ended_at >= o.at - interval '6 hours'
-        union all
-        select started_at from ratchet.traces
-        where agent = p_agent and session_id = o.session_id and ended_at - started_at > interval '6 hours'
-          and started_at < o.at and ended_at >= o.at - interval '6 hours'
-      ) as t
-    ) as reaching
-    where reaching.at is not null
-  )
-  insert into ratchet.fold_queue (agent, hour, queued_at)
-  select p_agent, h.hour, p_at
-  from (
-    select date_trunc('hour', min(at), 'UTC') as hour from open group by session_id
-    union
-    select date_trunc('hour', t.started_at, 'UTC')
-    from ratchet.traces t join changed c on c.session_id = t.session_id and t.started_at >= c.at
-    where t.agent = p_agent and t.session_id = any (p_session_ids)
-    union
-    select date_trunc('hour', started_at, 'UTC') from unnest(p_starts) as started_at
-  ) as h
-  order by h.hour
-  on conflict (agent, hour) do update set queued_at = excluded.queued_at
 $$;
 
 -- Queues the hours that changes of traces can touch: of each the session_id, the start and the end of what was written or
@@ -1022,15 +995,17 @@ language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp
 declare
   sessions text[];
   starts timestamptz[];
+  ends timestamptz[];
 begin
   perform from ratchet.agents where agent = p_agent for no key update;
   with gone as (
     delete from ratchet.traces
     where agent = p_agent and trace_id in (select jsonb_array_elements_text(p_trace_ids))
-    returning session_id, started_at
+    returning session_id, started_at, ended_at
   )
-  select coalesce(array_agg(session_id), '{}'), coalesce(array_agg(started_at), '{}') into sessions, starts from gone;
-  perform ratchet.queue_hours(p_agent, sessions, starts, p_at);
+  select coalesce(array_agg(session_id), '{}'), coalesce(array_agg(started_at), '{}'), coalesce(array_agg(ended_at), '{}')
+  into sessions, starts, ends from gone;
+  perform ratchet.queue_changes(p_agent, sessions, starts, ends, p_at);
   return to_jsonb(cardinality(sessions));
 end $$;
 
@@ -1349,6 +1324,8 @@ begin
     into grown, rated, sessions, starts, ends from change;
   end if;
 
+  -- Of two writers at once, the second sees what the first wrote: an agent session that both add to is queued where it began.
+  perform pg_advisory_xact_lock(hashtextextended('ratchet.queue_changes ' || p_agent, 0));
   perform ratchet.queue_changes(p_agent, sessions, starts, ends, p_at);
   return jsonb_build_object(
     'new', cardinality(fresh), 'grown', grown, 'rated', rated,
