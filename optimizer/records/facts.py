@@ -51,8 +51,10 @@ class Measure:
         return max(0.0, (self.total_sq - self.total * self.total / self.n) / (self.n - 1))
 
     def __add__(self, other: Measure) -> Measure:
-        if not self.n or not other.n:  # an empty one has no largest value: its 0 would beat negative ones
-            return self if self.n else other
+        # Nothing has no largest value: its 0 would beat negative ones. (Without any session that carries it, `loop`
+        # still knows the longest repeat.)
+        if NOTHING in (self, other):
+            return self if other == NOTHING else other
         buckets = dict(self.buckets)
         for bucket, count in other.buckets.items():
             buckets[bucket] = buckets.get(bucket, 0) + count
