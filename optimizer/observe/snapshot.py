@@ -19,10 +19,10 @@ from optimizer.stores.agents import AgentStore
 from optimizer.stores.rollups import RollupStore
 
 # One call of a fold stays well inside the 8 s that a hosted database gives it, and works on what its memory holds:
-# a few thousand agent sessions fold fastest.
+# one or two thousand agent sessions fold fastest.
 FOLD_HOURS_FIRST = 1
 FOLD_HOURS_MAX = 720
-FOLD_SECONDS_AIM = 0.5
+FOLD_SECONDS_AIM = 0.2
 FOLD_GROWTH_MAX = 4
 FOLD_DAYS_MAX = 10
 # How long to wait for hours that another folder holds.
