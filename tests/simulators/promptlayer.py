@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.simulators.promptlayer_workspace import Answer, Workspace
+from tests.simulators.serving import QuietHandler, serving
 
 KEY = "pl_0123456789abcdef"
 PAGE = b"<html><body><h1>Welcome</h1></body></html>"
@@ -169,30 +169,14 @@ def serve(simulator: PromptLayer) -> Iterator[PromptLayer]:
     class Handler(_Handler):
         promptlayer = simulator
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        simulator.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with serving(Handler) as simulator.url:
         try:
             yield simulator
         finally:
             simulator.over.set()
-            server.shutdown()
-            thread.join()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is nothing to report."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer leaves in one piece: two would wait for each other (Nagle)
+class _Handler(QuietHandler):
     promptlayer: PromptLayer
 
     def _handle(self) -> None:
@@ -257,9 +241,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
 
 
 def _route(method: str, path: str) -> tuple[str, str]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+
+from tests.simulators.serving import QuietHandler, serving
 
 PREFIX = "/rest/v1"
 PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -65,29 +64,11 @@ def serve(gateway: Gateway) -> Iterator[Gateway]:
     class Handler(_Handler):
         project = gateway
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        gateway.url = f"http://127.0.0.1:{server.server_address[1]}"
-        try:
-            yield gateway
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as gateway.url:
+        yield gateway
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is nothing to report."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer leaves in one piece: two would wait for each other (Nagle)
+class _Handler(QuietHandler):
     project: Gateway
 
     def do_POST(self) -> None:
@@ -143,6 +124,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Location", f"https://elsewhere.invalid{self.path}")
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
