@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from optimizer.clock import Clock, iso
 from optimizer.errors import PromptNotFound, RatchetError, RegistryConflict, RegistryError
@@ -37,9 +38,13 @@ class Journal:
     clock: Clock
     lease_seconds: int
 
+    async def extend(self, batch_id: UUID) -> bool:
+        """Whether the batch is still ours, and then for the time of a whole lease."""
+        return await self.store.hold(batch_id, self.worker, self.lease_seconds)
+
     async def hold(self, deployment: Deployment) -> None:
         """Right before each outside call. Raises `Lost` when the batch is no longer ours."""
-        if not await self.store.hold(deployment.batch_id, self.worker, self.lease_seconds):
+        if not await self.extend(deployment.batch_id):
             raise Lost(f"The batch {str(deployment.batch_id)!r} went to another worker.")
 
     async def record(

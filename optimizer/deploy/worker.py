@@ -1,18 +1,22 @@
 """Carries out planned deployments and decided rollbacks, step by step, so that a crash at any point is resumed.
 
 A step is written before and after it is done. Publishing is idempotent by deployment, a label is moved by
-comparing, and the lease is checked right before each outside call: a second worker repeats nothing.
+comparing, and the lease is checked right before each outside call: a second worker repeats nothing. The lease is
+extended while a batch is worked on; one that was lost is never taken up again.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from optimizer.clock import Clock
 from optimizer.deploy.back import Back, decided
 from optimizer.deploy.forward import Forward, not_together
+from optimizer.deploy.heartbeat import kept
 from optimizer.deploy.journal import Journal, Later, Lost
 from optimizer.records.deployment import Deployment
 from optimizer.records.states import LIVE, UNDER_WAY, DeploymentState
@@ -41,23 +45,26 @@ class Worker:
         A batch whose registry does not answer keeps its lease: it is tried again when that ends.
         """
         for done in range(batches_max):
-            batch = await self.store.claim(agent, self.name, self.lease_seconds)
+            # Each claim has a name of its own: a turn of this process that slept is not taken for the one after it.
+            holder = f"{self.name}/{secrets.token_hex(3)}"
+            batch = await self.store.claim(agent, holder, self.lease_seconds)
             if not batch:
                 return done
-            release = True
+            batch_id, release = batch[0].batch_id, True
+            journal = Journal(holder, self.store, self.clock, self.lease_seconds)
             try:
-                await self._batch(batch[0].agent, batch[0].batch_id)
+                async with kept(partial(journal.extend, batch_id), self.lease_seconds):
+                    await self._batch(batch[0].agent, batch_id, journal)
             except Lost:
                 pass
             except Later:
                 release = False
             finally:
                 if release:
-                    await self.store.release(batch[0].batch_id, self.name)
+                    await self.store.release(batch_id, holder)
         return batches_max
 
-    async def _batch(self, agent: str, batch_id: UUID) -> None:
-        journal = Journal(self.name, self.store, self.clock, self.lease_seconds)
+    async def _batch(self, agent: str, batch_id: UUID, journal: Journal) -> None:
         registry = self.registry_of(agent)
         forward, back = Forward(journal, self.audit, registry), Back(journal, registry)
         batch = await self.store.batch(batch_id)

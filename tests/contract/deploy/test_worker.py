@@ -78,7 +78,7 @@ async def test_a_worker_without_its_lease_touches_nothing(office: Office) -> Non
 
     class LosesIt(Interfered):
         async def before(self, call: str, prompt: str) -> None:
-            await office.deployments.release(batch_id, "worker-2")
+            await end_leases(office)
 
     await office.worker("worker-2", registry=LosesIt).work(batches_max=1)
     assert len(await office.registry.history("system")) == 1

@@ -1,0 +1,92 @@
+"""A lease is extended for as long as the work lasts, and never longer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from optimizer.deploy.heartbeat import kept
+from optimizer.errors import DatabaseUnavailable
+
+LEASE_SECONDS = 0.03
+
+
+class Lease:
+    """Answers each beat in its turn, the last answer again and again."""
+
+    def __init__(self, *answers: bool | Exception) -> None:
+        self.answers = answers
+        self.beats = 0
+        self.beaten = asyncio.Event()  # every answer was given
+
+    async def extend(self) -> bool:
+        answer = self.answers[min(self.beats, len(self.answers) - 1)]
+        self.beats += 1
+        if self.beats >= len(self.answers):
+            self.beaten.set()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def others() -> set[asyncio.Task[object]]:
+    return asyncio.all_tasks() - {task for task in [asyncio.current_task()] if task}
+
+
+async def test_it_beats_until_the_work_is_done() -> None:
+    lease = Lease(True, True, True)
+    async with kept(lease.extend, LEASE_SECONDS):
+        await lease.beaten.wait()
+    assert lease.beats >= 3
+    assert not others()
+
+
+async def test_a_lease_that_is_gone_is_not_asked_for_again() -> None:
+    lease = Lease(True, False)
+    async with kept(lease.extend, LEASE_SECONDS):
+        await lease.beaten.wait()
+        while others():  # the heart stops by itself
+            await asyncio.sleep(0)
+    assert lease.beats == 2
+
+
+@pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt, asyncio.CancelledError])
+async def test_it_ends_with_the_work_whatever_happens(end: type[BaseException]) -> None:
+    lease = Lease(True)
+    with pytest.raises(end):
+        async with kept(lease.extend, LEASE_SECONDS):
+            raise end
+    assert not others()
+
+
+async def test_it_ends_in_the_middle_of_a_beat() -> None:
+    begun = asyncio.Event()
+
+    async def never_answered() -> bool:
+        begun.set()
+        return await asyncio.get_running_loop().create_future()
+
+    async with kept(never_answered, LEASE_SECONDS):
+        await begun.wait()
+    assert not others()
+
+
+async def test_a_beat_that_fails_is_told_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
+    lease = Lease(DatabaseUnavailable("The database cannot be reached; try again."), True)
+    with caplog.at_level(logging.WARNING):
+        async with kept(lease.extend, LEASE_SECONDS):
+            await lease.beaten.wait()
+    assert [one.getMessage() for one in caplog.records] == [
+        "A deployment's lease was not extended: The database cannot be reached; try again."
+    ]
+
+
+async def test_a_defect_in_a_beat_is_not_hidden() -> None:
+    lease = Lease(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        async with kept(lease.extend, LEASE_SECONDS):
+            await lease.beaten.wait()
+            while others():
+                await asyncio.sleep(0)
