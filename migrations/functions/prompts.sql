@@ -22,6 +22,39 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
   select ratchet.prompt_version_json(p_agent, p_prompt, p_version);
 $$;
 
+-- What became of versions that somebody knows, p_known: [{agent, prompt, label (null: the newest version), version,
+-- sha256}] (both null: nothing is known yet). Of each that is another one now its place in the list, from 0, and the
+-- version: [{place, held (null: there is none any more)}], p_limit of them at most. What did not change costs an index
+-- read, and no text.
+create or replace function public.ratchet_prompts_changes(p_known jsonb, p_limit integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  with known as (
+    select place - 1 as place, one ->> 'agent' as agent, one ->> 'prompt' as prompt, one ->> 'label' as label,
+      (one ->> 'version')::integer as version, one ->> 'sha256' as sha256
+    from jsonb_array_elements(p_known) with ordinality as listed (one, place)
+  ),
+  standing as (
+    select known.*, case when label is null then
+        (select max(v.version) from ratchet.prompt_versions v where v.agent = known.agent and v.prompt = known.prompt)
+      else
+        (select l.version from ratchet.prompt_labels l
+         where l.agent = known.agent and l.prompt = known.prompt and l.label = known.label)
+      end as stands
+    from known
+  ),
+  changed as (
+    select * from standing
+    where stands is distinct from version
+      or sha256 is distinct from (select v.sha256 from ratchet.prompt_versions v
+                                  where v.agent = standing.agent and v.prompt = standing.prompt and v.version = stands)
+    order by place limit least(p_limit, 100)
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('place', place,
+                                               'held', ratchet.prompt_version_json(agent, prompt, stands))
+                            order by place), '[]'::jsonb)
+  from changed;
+$$;
+
 -- Publishes a version without a label. The same deployment publishes once: asked again, it gets the same version.
 create or replace function public.ratchet_prompts_publish(
   p_agent text, p_prompt text, p_text text, p_sha256 text, p_commit_message text, p_metadata jsonb,

@@ -30,13 +30,13 @@ class LocalRegistry:
                 f"The local registry has no prompt {prompt!r} of {self._agent!r} {under}; "
                 f"load it with `ratchet import --agent {self._agent} --prompt {prompt}=FILE`."
             )
-        return _version(row)
+        return version_of(row)
 
     async def version(self, prompt: str, version: int) -> PromptVersion:
         row = await self._database.call("prompts_read", agent=self._agent, prompt=prompt, version=version)
         if row is None:
             raise PromptNotFound(_no_version(prompt, version))
-        return _version(row)
+        return version_of(row)
 
     async def publish(
         self,
@@ -59,7 +59,7 @@ class LocalRegistry:
             deployment_id=deployment_id,
             at=self._clock.now(),
         )
-        return _version(row)
+        return version_of(row)
 
     async def move_label(
         self, prompt: str, label: str, version: int, *, expected: int | None, after_moves: int | None = None
@@ -88,7 +88,7 @@ class LocalRegistry:
 
     async def history(self, prompt: str | None = None) -> tuple[PromptVersion, ...]:
         rows = await self._database.call("prompts_history", agent=self._agent, prompt=prompt, limit=1000)
-        return tuple(_version(row) for row in rows)
+        return tuple(version_of(row) for row in rows)
 
     async def moves(self) -> tuple[LabelMove, ...]:
         rows = await self._database.call("prompts_moves", agent=self._agent, limit=1000)
@@ -99,7 +99,8 @@ def _no_version(prompt: str, version: int) -> str:
     return f"The local registry has no version {version} of {prompt!r}; name one that it has."
 
 
-def _version(row: Mapping[str, Any]) -> PromptVersion:
+def version_of(row: Mapping[str, Any]) -> PromptVersion:
+    """A version as the functions of prompts give it; without its text where they leave that out."""
     return PromptVersion(
         prompt=row["prompt"],
         version=row["version"],
