@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from optimizer.approve.door import Decided, Door, Said
 from optimizer.approve.machine import Kind, Order
 from optimizer.approve.people import People
+from optimizer.approve.provenance import Confirmed
 from optimizer.clock import ManualClock, iso
 from optimizer.db.port import Database
 from optimizer.deploy.plan import make_plan
@@ -126,7 +127,9 @@ def said(actor: str = DANA, words: str = "deploy all") -> Said:
 
 def item_row(item: Item) -> dict[str, Any]:
     return {
-        **item.model_dump(mode="json", exclude={"agent", "state", "first_seen_at", "answered_at", "answered_severity"})
+        **item.model_dump(
+            mode="json", exclude={"agent", "state", "first_seen_at", "answered_at", "answered_severity", "votes"}
+        )
     }
 
 
@@ -216,7 +219,7 @@ class Office:
         assert session is not None
         return session
 
-    async def plan(self, session: Session, wanted: frozenset[UUID]) -> Plan:
+    async def plan(self, session: Session, wanted: frozenset[UUID], confirmed: Confirmed | None = None) -> Plan:
         current = {name: await self.current(name) for name in TEXTS}
         items = [item for item in session.items if item.id in wanted]
         live = frozenset(item.id for item in session.items if item.state is ItemState.deployed)

@@ -19,6 +19,8 @@ _SENTENCES = {
     Refusal.changed: "The content is not what you were shown, so nothing was done; please look at it again.",
     Refusal.stale: "The prompt changed since you saw {which}, so nothing was done; a run reads the new text.",
     Refusal.nothing: "None of that is open any more, so nothing was done.",
+    Refusal.confirm: "That needs a second yes, item by item, so nothing was done; ask for the item by its number.",
+    Refusal.frozen: "Deployments of this agent are frozen, so nothing was done; an approver can lift that.",
     Refusal.busy: "This prompt is being deployed just now, so nothing was done; send it again in a minute.",
     Refusal.unclear: "These orders contradict each other, so nothing was done; please send one of them.",
     Refusal.conflict: "Someone else decided just then, so nothing was done; look, then send it again.",
@@ -32,6 +34,7 @@ _CHOICES = {
     Refusal.skipped: ("run optimization", "status"),
     Refusal.changed: ("show all", "status"),
     Refusal.stale: ("run optimization", "status"),
+    Refusal.frozen: ("status", "history"),
     Refusal.busy: ("status", "stop"),
     Refusal.conflict: ("status", "show all"),
 }

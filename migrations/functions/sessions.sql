@@ -2,7 +2,9 @@
 create or replace function ratchet.session_json(p_id uuid) returns jsonb
 language sql stable set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(session) || jsonb_build_object('items', coalesce((
-    select jsonb_agg(to_jsonb(item) || jsonb_build_object('n', seat.n) order by seat.n)
+    select jsonb_agg(to_jsonb(item) || jsonb_build_object('n', seat.n, 'votes', coalesce((
+      select jsonb_agg(to_jsonb(vote) - array['item_id', 'session_id'] order by vote.voted_at, vote.person)
+      from ratchet.votes vote where vote.item_id = item.id), '[]'::jsonb)) order by seat.n)
     from ratchet.session_items seat join ratchet.items item on item.id = seat.item_id
     where seat.session_id = session.id), '[]'::jsonb))
   from ratchet.sessions session where session.id = p_id;
@@ -69,11 +71,12 @@ end $$;
 
 -- One decision: compares the revision, then changes session, items and deployments together with audit and notices.
 -- p_items: [{id, from, to, severity}] in order; p_deployments: rows of deployments, of items that p_items approves;
--- p_question: one that this consumes.
--- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | superseded | busy | question}.
-create or replace function public.ratchet_sessions_decide(
-  p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_deployments jsonb, p_question uuid,
-  p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
+-- p_question: one that this consumes. p_votes: [{item_id, person, actor, content_sha256, base_sha256, words}], each in
+-- the place of that person's earlier one; without a content_sha256 the earlier one is withdrawn.
+-- Answers {ok: true, revision} or {ok: false, reason: unknown | conflict | superseded | busy | question | frozen}.
+create or replace function public.ratchet_sessions_settle(
+  p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_votes jsonb, p_deployments jsonb,
+  p_question uuid, p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   session ratchet.sessions;
@@ -96,6 +99,9 @@ begin
         and (other.state = 'pending' or other.created_at > session.created_at)) then
     return jsonb_build_object('ok', false, 'reason', 'superseded');
   end if;
+  if jsonb_array_length(p_deployments) > 0 and exists (select from ratchet.freezes where agent = session.agent) then
+    return jsonb_build_object('ok', false, 'reason', 'frozen');
+  end if;
   if p_question is not null then
     update ratchet.questions set consumed_at = p_at where id = p_question and consumed_at is null and expires_at > p_at;
     if not found then
@@ -115,6 +121,14 @@ begin
       raise exception 'conflict' using errcode = 'RT001';
     end if;
   end loop;
+  delete from ratchet.votes held using jsonb_to_recordset(p_votes) as given (item_id uuid, person text)
+  where held.item_id = given.item_id and held.person = given.person;
+  insert into ratchet.votes (item_id, person, session_id, actor, content_sha256, base_sha256, words, voted_at)
+  select given.item_id, given.person, session.id, given.actor, given.content_sha256, given.base_sha256, given.words, p_at
+  from jsonb_to_recordset(p_votes) as given (item_id uuid, person text, actor text, content_sha256 text, base_sha256 jsonb,
+    words text)
+  join ratchet.session_items seat on seat.session_id = session.id and seat.item_id = given.item_id
+  where given.content_sha256 is not null;
   -- Nothing goes live but what this decision approves.
   if exists (
       select from jsonb_to_recordset(p_deployments) as planned (items jsonb)
@@ -127,11 +141,12 @@ begin
     raise exception 'conflict' using errcode = 'RT001';
   end if;
   insert into ratchet.deployments (id, agent, session_id, batch_id, ordinal, prompt, label, follow, state, items, actor,
-                                   base_version, base_sha256, text, sha256, planned_at)
+                                   base_version, base_sha256, text, sha256, planned_at, provenance)
   select id, session.agent, session.id, batch_id, ordinal, prompt, label, follow, 'planned', items, actor,
-         base_version, base_sha256, text, sha256, p_at
+         base_version, base_sha256, text, sha256, p_at, coalesce(provenance, '{}'::jsonb)
   from jsonb_to_recordset(p_deployments) as (id uuid, batch_id uuid, ordinal integer, prompt text, label text,
-    follow text, items jsonb, actor text, base_version integer, base_sha256 text, text text, sha256 text);
+    follow text, items jsonb, actor text, base_version integer, base_sha256 text, text text, sha256 text,
+    provenance jsonb);
   update ratchet.sessions set state = coalesce(p_state, state), revision = revision + 1,
     decided_at = case when p_state is null then decided_at when p_state <> 'pending' then p_at end,
     snoozed_until = coalesce(p_snoozed_until, snoozed_until)
@@ -145,6 +160,15 @@ exception
   when unique_violation then
     return jsonb_build_object('ok', false, 'reason', 'busy');
 end $$;
+
+-- As the release before called it: without votes.
+create or replace function public.ratchet_sessions_decide(
+  p_session_id uuid, p_revision bigint, p_state text, p_items jsonb, p_deployments jsonb, p_question uuid,
+  p_snoozed_until timestamptz, p_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
+language sql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select public.ratchet_sessions_settle(p_session_id, p_revision, p_state, p_items, '[]'::jsonb, p_deployments, p_question,
+                                        p_snoozed_until, p_notices, p_audit, p_at);
+$$;
 
 -- Marks the pending session of the agent expired when its time is over; true when it did.
 create or replace function public.ratchet_sessions_expire(p_agent text, p_audit text, p_at timestamptz) returns jsonb

@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 
 from optimizer.approve.machine import Kind, Order, Refusal, Ruling, rule
 from optimizer.approve.people import People
+from optimizer.approve.provenance import Confirmed, provenance_of
 from optimizer.clock import Clock, iso
-from optimizer.records.deployment import Plan
+from optimizer.records.deployment import Approval, Plan
 from optimizer.records.session import Session
 from optimizer.stores.audit import AuditStore, audit_body
 from optimizer.stores.sessions import SessionStore
@@ -20,6 +21,7 @@ _ATTEMPTS_MAX = 5
 # What the store answers where another try would come to the same.
 _FINAL = {
     "busy": Refusal.busy,
+    "frozen": Refusal.frozen,
     "question": Refusal.decided,
     "superseded": Refusal.superseded,
     "unknown": Refusal.nothing,
@@ -51,7 +53,7 @@ class Decided:
         return self.ruling.refusal
 
 
-Planner = Callable[[Session, frozenset[UUID]], Awaitable[Plan]]
+Planner = Callable[[Session, frozenset[UUID], Confirmed], Awaitable[Plan]]
 
 
 class Door:
@@ -75,12 +77,14 @@ class Door:
         shown: Mapping[UUID, str],
         question: UUID | None = None,
         snoozed_until: datetime | None = None,
+        confirmed: Confirmed | None = None,
     ) -> Decided:
         """Applies the orders to the session as it stands now; the first decision wins.
 
         `session` is the one that was shown, with the base texts of that moment; `shown` maps item ids to the
-        content hash that the person saw.
+        content hash that the person saw; `confirmed` are the checks that this person let pass with a second yes.
         """
+        confirmed = confirmed or {}
         at = self._clock.now()
         if not self._people.may_decide(said.actor):
             return await self._refuse(session, said, Refusal.not_allowed, None, at)
@@ -89,7 +93,7 @@ class Door:
             if fresh is None:
                 return await self._refuse(session, said, Refusal.nothing, None, at)
             wanted = frozenset(id_ for order in orders if order.kind is Kind.approve for id_ in order.items)
-            plan = await self._planner(fresh, wanted) if wanted else None
+            plan = await self._planner(fresh, wanted, confirmed) if wanted else None
             ruling = rule(fresh, orders, plan, _still_so(session, fresh, shown), at)
             if ruling.refusal is not None:
                 if ruling.refusal is Refusal.expired:
@@ -102,11 +106,12 @@ class Door:
                 items=[
                     {"id": str(move.item), "from": move.source.value, "to": move.target.value} for move in ruling.moves
                 ],
-                deployments=_deployments(plan, batch_id, said.actor),
+                votes=[],
+                deployments=self._deployments(fresh, plan, batch_id, said, confirmed, at),
                 question=question,
                 snoozed_until=snoozed_until,
                 notices=[_notice(fresh, ruling, said)],
-                audit=_decision(fresh, ruling, plan, said, at),
+                audit=_decision(fresh, ruling, plan, said, confirmed, at),
                 at=at,
             )
             if answer["ok"]:
@@ -115,6 +120,22 @@ class Door:
             if refusal is not None:
                 return await self._refuse(fresh, said, refusal, plan, at)
         return await self._refuse(session, said, Refusal.conflict, None, at)
+
+    def _deployments(
+        self, session: Session, plan: Plan | None, batch_id: UUID, said: Said, confirmed: Confirmed, at: datetime
+    ) -> list[dict[str, Any]]:
+        approval = Approval(person=self._people.person(said.actor), actor=said.actor, words=said.words, at=at)
+        return [
+            {
+                "id": str(uuid4()),
+                "batch_id": str(batch_id),
+                "ordinal": ordinal,
+                "actor": said.actor,
+                **deployment.model_dump(mode="json"),
+                "provenance": provenance_of(session, deployment, [approval], confirmed).model_dump(mode="json"),
+            }
+            for ordinal, deployment in enumerate(plan.deployments if plan else ())
+        ]
 
     async def _refuse(self, session: Session, said: Said, refusal: Refusal, plan: Plan | None, at: datetime) -> Decided:
         """Nothing happens, and the audit says who wanted what and why it was refused."""
@@ -130,22 +151,9 @@ def _still_so(seen: Session, fresh: Session, shown: Mapping[UUID, str]) -> dict[
     }
 
 
-def _deployments(plan: Plan | None, batch_id: UUID, actor: str) -> list[dict[str, Any]]:
-    if plan is None:
-        return []
-    return [
-        {
-            "id": str(uuid4()),
-            "batch_id": str(batch_id),
-            "ordinal": ordinal,
-            "actor": actor,
-            **deployment.model_dump(mode="json"),
-        }
-        for ordinal, deployment in enumerate(plan.deployments)
-    ]
-
-
-def _decision(session: Session, ruling: Ruling, plan: Plan | None, said: Said, at: datetime) -> str:
+def _decision(
+    session: Session, ruling: Ruling, plan: Plan | None, said: Said, confirmed: Confirmed, at: datetime
+) -> str:
     by_id = {item.id: item for item in session.items}
     return audit_body(
         "decision",
@@ -171,6 +179,7 @@ def _decision(session: Session, ruling: Ruling, plan: Plan | None, said: Said, a
             for one in (plan.deployments if plan else ())
         ],
         left_out=[{"n": left.n, "reason": left.reason} for left in (plan.left_out if plan else ())],
+        confirmed={str(item): sorted(checks) for item, checks in confirmed.items()},
     )
 
 

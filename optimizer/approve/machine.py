@@ -52,6 +52,8 @@ class Refusal(StrEnum):
     changed = "changed"  # the content is not what was shown
     stale = "stale"  # the prompt changed since it was shown
     nothing = "nothing"  # no item is left to which the order applies
+    confirm = "confirm"  # each needs a second yes of its own
+    frozen = "frozen"  # deployments of the agent are stopped
     busy = "busy"  # another deployment of the prompt is under way
     unclear = "unclear"  # the orders contradict each other
     conflict = "conflict"  # someone else decided in between, again and again
@@ -132,7 +134,8 @@ def rule(
             moves.extend(step)
     skipped = any(order.kind is Kind.skip for order in orders)
     if not moves and not skipped:
-        return Ruling(refusal=Refusal.nothing)
+        asked = plan is not None and any(left.may_confirm for left in plan.left_out)
+        return Ruling(refusal=Refusal.confirm if asked else Refusal.nothing)
     failed = frozenset(move.item for move in moves if move.target is ItemState.failed)
     return Ruling(tuple(moves), _next_state(session, states, skipped), None, failed)
 
@@ -184,7 +187,9 @@ def _approvable(
 
 
 def _approval(item: Item, plan: Plan | None) -> list[Move]:
-    """Approved; and failed at once when the checks leave it out of the deployment."""
+    """Approved; and failed at once when the checks leave it out of the deployment for good."""
+    if plan is not None and any(left.item == item.id and left.may_confirm for left in plan.left_out):
+        return []  # it stays open: the person is asked
     moves = [Move(item.id, ItemState.open, ItemState.approved)]
     if plan is None or item.id not in plan.items:
         moves.append(Move(item.id, ItemState.approved, ItemState.failed))

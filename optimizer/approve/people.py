@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from optimizer.settings import Settings
 
@@ -14,9 +14,14 @@ class People:
 
     approvers: frozenset[str]  # may decide
     listed: frozenset[str]  # may look, halt and take back
+    names: Mapping[str, str] = field(default_factory=dict[str, str])  # channel identity -> person, of those named
 
     def may_decide(self, actor: str) -> bool:
         return actor in self.approvers
+
+    def person(self, actor: str) -> str:
+        """Who that is: one person may have several channel identities. Someone unnamed is their identity."""
+        return self.names.get(actor, actor)
 
     def may_take_back(self, actor: str) -> bool:
         return actor in self.approvers or actor in self.listed
@@ -28,4 +33,5 @@ def people_of(settings: Settings, agent: str) -> People:
     def identities(names: Iterable[str]) -> frozenset[str]:
         return frozenset(identity for name in names for identity in settings.identities(name))
 
-    return People(identities(settings.agent(agent).approvers), identities(settings.file.people))
+    names = {identity: name for name, person in settings.file.people.items() for identity in person.named}
+    return People(identities(settings.agent(agent).approvers), identities(settings.file.people), names)

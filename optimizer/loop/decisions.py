@@ -10,6 +10,7 @@ from uuid import UUID
 from optimizer.approve.door import Decided, Door, Said
 from optimizer.approve.machine import Order, is_expired
 from optimizer.approve.people import People
+from optimizer.approve.provenance import Confirmed
 from optimizer.clock import Clock, iso
 from optimizer.deploy.plan import make_plan
 from optimizer.deploy.worker import LEASE_SECONDS, Worker
@@ -55,13 +56,22 @@ class Decisions:
         shown: dict[UUID, str],
         question: UUID | None = None,
         snoozed_until: datetime | None = None,
+        confirmed: Confirmed | None = None,
     ) -> Decided:
         """Through the one door, with a plan made from what the registry holds at this moment."""
         door = Door(self.sessions, self.audit, self.people_of(session.agent), self.plan, self.clock)
-        return await door.decide(session, orders, said, shown=shown, question=question, snoozed_until=snoozed_until)
+        return await door.decide(
+            session,
+            orders,
+            said,
+            shown=shown,
+            question=question,
+            snoozed_until=snoozed_until,
+            confirmed=confirmed,
+        )
 
-    async def plan(self, session: Session, wanted: frozenset[UUID]) -> Plan:
-        """What approving these items would do now."""
+    async def plan(self, session: Session, wanted: frozenset[UUID], confirmed: Confirmed | None = None) -> Plan:
+        """What approving these items would do now. `confirmed`: the checks that a second yes lets pass."""
         refs = self.prompts.refs(await self.prompts.declared(session.agent))
         items = [item for item in session.items if item.id in wanted]
         current = await self.prompts.current(session.agent, refs)

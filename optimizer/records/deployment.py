@@ -9,10 +9,13 @@ from uuid import UUID
 from pydantic import Field
 
 from optimizer.records.base import Record
+from optimizer.records.edits import Edit
+from optimizer.records.facts import Fact
 from optimizer.records.states import LIVE, DeploymentState
 from optimizer.records.verdict import Verdict
 
 Follow = Literal["label", "latest", "pinned"]
+DeploymentKind = Literal["change", "without", "to_version"]
 
 
 class PromptRef(Record):
@@ -72,6 +75,8 @@ class LeftOut(Record):
     n: int
     reason: str
     stale: bool = False  # True: the prompt changed since it was shown; it needs a new yes
+    code: str | None = None  # the check that it fails
+    may_confirm: bool = False  # True: a second yes, for this item and this check alone, lets it through
 
 
 class Plan(Record):
@@ -84,6 +89,36 @@ class Plan(Record):
     @property
     def items(self) -> frozenset[UUID]:
         return frozenset(item for deployment in self.deployments for item in deployment.items)
+
+
+class ProvenItem(Record):
+    """An item as it was approved: what a version is made of."""
+
+    id: UUID
+    n: int
+    title: str
+    goal: str
+    key: str
+    facts: tuple[Fact, ...]  # with the values that were shown
+    edits: tuple[Edit, ...]
+    confirmed: tuple[str, ...] = ()  # the checks that a second yes let it through
+
+
+class Approval(Record):
+    """Who said yes, where and in which words."""
+
+    person: str
+    actor: str
+    words: str
+    at: datetime
+
+
+class Provenance(Record):
+    """Who approved what, on which evidence: written with the decision, and never changed."""
+
+    session_id: UUID | None = None
+    items: tuple[ProvenItem, ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
 
 class Step(Record):
@@ -124,6 +159,10 @@ class Deployment(Record):
     worker: str | None
     lease_until: datetime | None
     steps: tuple[Step, ...]
+    kind: DeploymentKind = "change"
+    target_version: int | None = None  # the version that `to_version` goes back to
+    undone: tuple[UUID, ...] = ()  # items that it takes back
+    provenance: Provenance = Provenance()
 
     @property
     def over_version(self) -> int:

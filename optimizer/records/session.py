@@ -13,6 +13,17 @@ from optimizer.records.states import ItemState, SessionState
 from optimizer.records.verdict import Verdict
 
 
+class Vote(Record):
+    """One person's yes to an item, bound to what was shown."""
+
+    person: str  # a name under [people]; else the channel identity itself
+    actor: str
+    content_sha256: str
+    base_sha256: dict[str, str]
+    words: str
+    voted_at: datetime
+
+
 class Item(Record):
     """A numbered proposal. `n` is a view; `id` and `content_sha256` are what an approval is bound to."""
 
@@ -35,6 +46,7 @@ class Item(Record):
     first_seen_at: datetime
     answered_at: datetime | None = None
     answered_severity: float | None = None
+    votes: tuple[Vote, ...] = ()
 
     @property
     def deployable(self) -> bool:
@@ -54,6 +66,7 @@ class Header(Record):
     cost_usd_mean: float | None
     verdicts: tuple[Verdict, ...] = ()
     alarms: tuple[str, ...] = ()
+    requested_by: str | None = None  # channel identity of the person who asked for the run; None: the schedule
     untold: tuple[str, ...] = ()  # sentences: prompts of its items whose deployment could not be told apart
 
 

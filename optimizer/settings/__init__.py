@@ -7,14 +7,15 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from optimizer.clock import timezone_named
 from optimizer.errors import SettingsError
 from optimizer.settings.environment import Environment
+from optimizer.settings.policies import PolicySettings, QuietHoursSettings
 from optimizer.settings.tables import (
     AgentConfigSettings,
     ConfigColumns,
@@ -25,28 +26,10 @@ from optimizer.settings.tables import (
     TraceColumns,
     TracesSettings,
 )
+from optimizer.settings.times import Cron, Timezone
 
 Follow = Literal["label", "latest", "pinned"]
-_CRON_FIELDS = 5
 _HOURS_MAX = 10 * 366 * 24
-
-
-def _timezone(name: str) -> str:
-    try:
-        timezone_named(name)
-    except SettingsError as error:
-        raise PydanticCustomError("timezone", "{why}", {"why": str(error)}) from error
-    return name
-
-
-def _cron(text: str) -> str:
-    if len(text.split()) != _CRON_FIELDS:
-        raise PydanticCustomError("cron", 'it should have five fields, as in "0 6 * * *"')
-    return text
-
-
-Timezone = Annotated[str, AfterValidator(_timezone)]
-Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class PromptSettings(Section):
@@ -74,6 +57,7 @@ class AgentSettings(Section):
     approvers: tuple[str, ...] = ()  # names of people; empty means nobody
     schedule: ScheduleSettings = ScheduleSettings()
     budget: BudgetSettings = BudgetSettings()
+    policy: PolicySettings = PolicySettings()
     expires_hours: float = Field(default=72.0, gt=0, le=_HOURS_MAX)  # how long a session waits for its decision
 
 
@@ -263,6 +247,8 @@ def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
             "prompts": PromptSettings,
             "schedule": ScheduleSettings,
             "budget": BudgetSettings,
+            "policy": PolicySettings,
+            "quiet_hours": QuietHoursSettings,
         },
         "people": {"": PersonSettings},
         "traces": {"": TracesSettings, "columns": TraceColumns},
@@ -273,5 +259,7 @@ def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
         return FileSettings.model_fields
     inside = sections.get(str(place[0]), {})
     depth = place[2:] if place[0] in ("agents", "people") else place[1:]
+    if len(depth) > 1 and depth[0] == "policy":
+        depth = depth[1:]
     section = inside.get(str(depth[0]) if depth else "", None)
     return section.model_fields if section else {}

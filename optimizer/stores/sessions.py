@@ -108,6 +108,7 @@ class SessionStore:
         *,
         state: str | None,
         items: Sequence[dict[str, Any]],
+        votes: Sequence[dict[str, Any]],
         deployments: Sequence[dict[str, Any]],
         question: UUID | None,
         snoozed_until: datetime | None,
@@ -115,13 +116,14 @@ class SessionStore:
         audit: str,
         at: datetime,
     ) -> dict[str, Any]:
-        """`{ok: true, revision}` or `{ok: false, reason: unknown | conflict | superseded | busy | question}`."""
+        """`{ok: true, revision}` or `{ok: false, reason}`: unknown, conflict, superseded, busy, question or frozen."""
         return await self._database.call(
-            "sessions_decide",
+            "sessions_settle",
             session_id=session.id,
             revision=session.revision,
             state=state,
             items=list(items),
+            votes=list(votes),
             deployments=list(deployments),
             question=question,
             snoozed_until=snoozed_until,

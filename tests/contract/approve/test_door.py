@@ -119,6 +119,7 @@ async def test_nothing_is_deployed_that_the_same_decision_does_not_approve(offic
             session,
             state=None,
             items=[{"id": str(item.id), "from": "open", "to": "approved"} for item in approved],
+            votes=[],
             deployments=[planned],
             question=None,
             snoozed_until=None,

@@ -391,6 +391,7 @@ async def test_a_stored_text_that_was_changed_is_not_published(office: Office) -
         session,
         state="decided",
         items=[{"id": str(item.id), "from": "open", "to": "approved"}],
+        votes=[],
         deployments=[row],
         question=None,
         snoozed_until=None,
