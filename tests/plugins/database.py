@@ -50,8 +50,17 @@ def _server(home: Path, programs: Path | None) -> Iterator[str]:
     with open_embedded(home, programs=programs) as server:
         with (home / "template.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            _make_quick(server.dsn)
             _make_template(server.dsn)
         yield server.dsn
+
+
+def _make_quick(dsn: str) -> None:
+    """A power failure may take this server's data, a killed process may not: databases come and go four times faster."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        connection.execute("select pg_reload_conf()")
 
 
 def _make_template(dsn: str) -> None:
