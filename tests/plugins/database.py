@@ -56,7 +56,7 @@ def _server(home: Path, programs: Path | None) -> Iterator[str]:
 
 
 def _make_quick(dsn: str) -> None:
-    """A power failure may take this server's data, a killed process may not: databases come and go four times faster."""
+    """A power failure may take its data, a killed process may not: databases come and go four times faster."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
