@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -121,20 +121,15 @@ async def open_ratchet(
 def wire(settings: Settings, database: Database, clock: Clock, people: Callable[[str], People]) -> Ratchet:
     """Puts the parts together over an open database."""
 
-    promptlayer: dict[str, Registry] = {}
+    opened: dict[str, Registry] = {}
 
     def registry_of(agent: str) -> Registry:
         registry = settings.agent(agent).registry
         if registry == "local":
             return LocalRegistry(database, agent, clock)
-        if registry != "promptlayer":
-            raise SettingsError(
-                f"The registry of {agent!r} is {registry!r} in ratchet.toml, which does not exist in this release; "
-                'write "local" or "promptlayer".'
-            )
-        if agent not in promptlayer:
-            promptlayer[agent] = _promptlayer(settings, agents, agent)
-        return promptlayer[agent]
+        if agent not in opened:
+            opened[agent] = (_promptlayer if registry == "promptlayer" else _mlflow)(settings, agents, agent)
+        return opened[agent]
 
     agents, rollups, sessions = AgentStore(database), RollupStore(database), SessionStore(database)
     traces = TraceStore(database)
@@ -178,9 +173,36 @@ def _promptlayer(settings: Settings, agents: AgentStore, agent: str) -> Registry
             "to a key of the workspace that holds the prompts."
         )
 
+    api = Api(environment.promptlayer_api_key.get_secret_value(), environment.promptlayer_base_url)
+    return PromptLayerRegistry(api, _names(settings, agents, agent), environment.promptlayer_prompt_prefix)
+
+
+def _mlflow(settings: Settings, agents: AgentStore, agent: str) -> Registry:
+    """Raises `SettingsError` without an address. Imports and asks for nothing yet."""
+    from optimizer.registries.mlflow.client import Mlflow
+    from optimizer.registries.mlflow.registry import MlflowRegistry
+
+    environment = settings.environment
+    if environment.mlflow_tracking_uri is None:
+        raise SettingsError(
+            f"The registry of {agent!r} is 'mlflow' in ratchet.toml, and MLFLOW_TRACKING_URI is not set; set it to the "
+            "address of the MLflow server that holds the prompts."
+        )
+    credentials = {
+        "MLFLOW_TRACKING_USERNAME": environment.mlflow_tracking_username,
+        "MLFLOW_TRACKING_PASSWORD": environment.mlflow_tracking_password,
+        "MLFLOW_TRACKING_TOKEN": environment.mlflow_tracking_token,
+    }
+    given = {name: value.get_secret_value() for name, value in credentials.items() if value is not None}
+    mlflow = Mlflow(environment.mlflow_tracking_uri.get_secret_value(), given)
+    return MlflowRegistry(mlflow, _names(settings, agents, agent))
+
+
+def _names(settings: Settings, agents: AgentStore, agent: str) -> Callable[[], Awaitable[set[str]]]:
+    """The prompts of the agent: a registry may hold those of others."""
+
     async def names() -> set[str]:
         known = await agents.find(agent)
         return {*settings.agent(agent).prompts, *(known.prompts if known else ())}
 
-    api = Api(environment.promptlayer_api_key.get_secret_value(), environment.promptlayer_base_url)
-    return PromptLayerRegistry(api, names, environment.promptlayer_prompt_prefix)
+    return names

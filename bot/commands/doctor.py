@@ -24,8 +24,7 @@ _TRANSPORTS = {
 }
 _AGENT_KEYS_LATER = ("schedule", "budget")
 _LATER = "accepted, but not used by this release"
-_PROMPTLAYER = ("promptlayer_api_key", "promptlayer_base_url", "promptlayer_prompt_prefix")
-_NO_SUCH_REGISTRY = 'does not exist in this release; write "local" or "promptlayer"'
+_REGISTRIES = {"promptlayer": "PromptLayer", "mlflow": "MLflow"}  # also how their variables begin
 _LINE_MAX = 500
 _TABLE_LINE_MAX = 2000
 _LOGIN = re.compile(r"//\S*@")
@@ -60,17 +59,16 @@ def describe(settings: Settings) -> Iterator[str]:
 def _used(name: str, settings: Settings) -> str:
     if name in _SUPABASE and settings.environment.database_url:
         return "; not used, DATABASE_URL comes first"
-    if name in _PROMPTLAYER:
-        used = any(agent.registry == "promptlayer" for agent in settings.file.agents.values())
-        return "" if used else '; not used, no agent in ratchet.toml has registry = "promptlayer"'
+    registry = name.partition("_")[0]
+    if registry in _REGISTRIES:
+        used = any(agent.registry == registry for agent in settings.file.agents.values())
+        return "" if used else f'; not used, no agent in ratchet.toml has registry = "{registry}"'
     return "" if name in _READ else f"; {_LATER}"
 
 
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
     approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
     yield f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}"
-    if agent.registry == "mlflow":
-        yield f"agents.{slug}: registry {agent.registry}: {_NO_SUCH_REGISTRY}"
     for name, prompt in agent.prompts.items():
         loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
         includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())
@@ -94,7 +92,7 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
                 print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
             failed = await _look_at_tables(ratchet)
-            return await _look_at_promptlayer(ratchet, settings) or failed
+            return await _look_at_registries(ratchet, settings) or failed
     except RatchetError as error:
         print(f"database ({where}): {error}", file=sys.stderr)
         return error.exit_code
@@ -111,12 +109,12 @@ async def _look_at_tables(ratchet: Ratchet) -> int:
     return failed
 
 
-async def _look_at_promptlayer(ratchet: Ratchet, settings: Settings) -> int:
-    """Each prompt that an agent loads from there: whether it can be read, and which version runs."""
+async def _look_at_registries(ratchet: Ratchet, settings: Settings) -> int:
+    """Each prompt that lives outside our database: whether it can be read, and which version runs."""
     failed = 0
     for slug, agent in settings.file.agents.items():
-        for name, ref in ratchet.prompts.configured(slug).items() if agent.registry == "promptlayer" else ():
-            where = f"PromptLayer, prompt {name} of {slug}"
+        for name, ref in ratchet.prompts.configured(slug).items() if agent.registry in _REGISTRIES else ():
+            where = f"{_REGISTRIES[agent.registry]}, prompt {name} of {slug}"
             try:
                 label = ref.label if ref.follow == "label" else None
                 held = await ratchet.registry_of(slug).current(name, label)

@@ -21,6 +21,10 @@ class Environment(BaseSettings):
     promptlayer_api_key: SecretStr | None = None
     promptlayer_base_url: str | None = None  # where it is not PromptLayer's own
     promptlayer_prompt_prefix: str = ""
+    mlflow_tracking_uri: SecretStr | None = None  # a server, or its database: both may hold a login
+    mlflow_tracking_username: SecretStr | None = None
+    mlflow_tracking_password: SecretStr | None = None
+    mlflow_tracking_token: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     optimizer_model: str | None = None
     slack_bot_token: SecretStr | None = None

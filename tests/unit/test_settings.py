@@ -115,10 +115,17 @@ def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, said: 
     assert said in refusal(tmp_path, text)
 
 
-def test_a_registry_that_comes_later_may_be_written_and_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_what_is_set_for_a_registry_that_no_agent_has_is_said_to_be_unused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@mlflow.example.com")
+    (tmp_path / "ratchet.toml").write_text(SAMPLE)
+    told = "\n".join(describe(load_settings(tmp_path)))
+    assert 'MLFLOW_TRACKING_URI: set (hidden); not used, no agent in ratchet.toml has registry = "mlflow"' in told
     (tmp_path / "ratchet.toml").write_text(SAMPLE.replace('"local"', '"mlflow"'))
     told = "\n".join(describe(load_settings(tmp_path)))
-    assert 'agents.blog-writer: registry mlflow: does not exist in this release; write "local" or "promptlayer"' in told
+    assert "MLFLOW_TRACKING_URI: set (hidden)\n" in told
+    assert "secret" not in told
 
 
 def test_a_registry_that_nobody_has_is_refused(tmp_path: Path) -> None:

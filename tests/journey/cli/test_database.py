@@ -176,16 +176,16 @@ def test_a_long_slug_does_not_cut_what_was_verified(ratchet: Ratchet) -> None:
     assert re.fullmatch(rf"audit of {slug}: 1 rows, unbroken, head [0-9a-f]{{12}}\n", said), said
 
 
-def test_a_registry_of_a_later_release_stops_only_what_needs_it(ratchet: Ratchet) -> None:
+def test_a_registry_without_its_address_stops_only_what_needs_it(ratchet: Ratchet) -> None:
     ratchet.approve("x", "registry = 'mlflow'")
     ratchet.write("main.md", "Be kind to whoever asks, and say where you know it from. " * 5)
     ratchet.write("day.jsonl", lines(line("a")))
     assert ratchet("import", "day.jsonl", "--agent", "x").code == 0
-    assert "agents.x: registry mlflow: does not exist in this release" in ratchet("doctor").out
+    assert "agent x (prod): registry mlflow" in ratchet("doctor").out
     for words in ("import --agent x --prompt main=main.md", "optimize --agent x"):
         said = ratchet(*words.split())
         assert (said.code, said.out) == (2, "")
-        assert said.sentence.startswith("ratchet: The registry of 'x' is 'mlflow' in ratchet.toml, which does ")
+        assert said.sentence.startswith("ratchet: The registry of 'x' is 'mlflow' in ratchet.toml, and MLFLOW_TRACKING")
     said = ratchet("doctor", "--verify-audit")
     assert (said.code, said.out) == (1, "")
     assert said.sentence.startswith("audit of x: not verified. The registry of 'x' is 'mlflow'")
