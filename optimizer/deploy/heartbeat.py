@@ -21,18 +21,21 @@ async def kept(extend: Callable[[], Awaitable[bool]], lease_seconds: float) -> A
     Once `extend` answers False the lease is gone: it is not asked for again, and whoever works finds out before the
     next outside call. An `extend` that fails is told in the log and tried again at the next beat.
     """
-    beating = asyncio.create_task(_beat(extend, lease_seconds / BEATS_PER_LEASE))
+    over = asyncio.Event()
+    beating = asyncio.create_task(_beat(extend, lease_seconds / BEATS_PER_LEASE, over))
     try:
         yield
     finally:
+        # Told twice: `asyncio.wait_for`, which database drivers use, may swallow a cancellation before Python 3.12.
+        over.set()
         beating.cancel()
         await asyncio.wait([beating])
         if not beating.cancelled() and (defect := beating.exception()) is not None:
             raise defect
 
 
-async def _beat(extend: Callable[[], Awaitable[bool]], every_seconds: float) -> None:
-    while True:
+async def _beat(extend: Callable[[], Awaitable[bool]], every_seconds: float, over: asyncio.Event) -> None:
+    while not over.is_set():
         await asyncio.sleep(every_seconds)
         try:
             if not await extend():

@@ -79,11 +79,14 @@ class PromptLayer:
     retry_after: str = "0"
     url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
+    quiet: threading.Condition = field(default_factory=threading.Condition)
     over: threading.Event = field(default_factory=threading.Event)  # the test has ended, or lets slow answers go
     _faults: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     _hooks: defaultdict[str, deque[Callable[[], object]]] = field(default_factory=lambda: defaultdict(deque))
     _cache: dict[tuple[Any, ...], Answer] = field(default_factory=dict[tuple[Any, ...], Answer])
     _before: Workspace = field(default_factory=Workspace)
+    _at: dict[int, tuple[Fault | None, Callable[[], object]]] = field(default_factory=dict)
+    _under_way: int = 0
 
     def fail(self, route: str, *faults: Fault) -> None:
         """For the next requests on this route, one each."""
@@ -95,13 +98,42 @@ class PromptLayer:
         assert route in ROUTES
         self._hooks[route].append(hook)
 
+    def at(self, number: int, fault: Fault | None, hook: Callable[[], object]) -> None:
+        """What becomes of the request with this number, of whatever route; the first has 1. The hook comes first."""
+        assert number > len(self.requests)
+        self._at[number] = (fault, hook)
+
+    def wait_until_quiet(self) -> None:
+        """Lets slow answers go, and returns once nothing is under way."""
+        self.over.set()
+        with self.quiet:
+            assert self.quiet.wait_for(lambda: self._under_way == 0, GIVEN_UP_SECONDS)
+
     def asked(self, route: str) -> list[Request]:
         return [one for one in self.requests if one.route == route]
 
     # ---- what a handler needs
 
-    def next_fault(self, route: str) -> Fault | None:
+    @contextmanager
+    def received(self, request: Request) -> Iterator[int]:
+        """While a request is under way; its number."""
+        with self.quiet:
+            self.requests.append(request)
+            self._under_way += 1
+            number = len(self.requests)
+        try:
+            yield number
+        finally:
+            with self.quiet:
+                self._under_way -= 1
+                self.quiet.notify_all()
+
+    def next_fault(self, route: str, number: int) -> Fault | None:
         with self.lock:
+            if number in self._at:
+                fault, hook = self._at.pop(number)
+                hook()
+                return fault
             if self._hooks[route]:
                 self._hooks[route].popleft()()
             return self._faults[route].popleft() if self._faults[route] else None
@@ -185,16 +217,18 @@ class _Handler(QuietHandler):
         route, name = _route(self.command, parts.path)
         body = _object(raw)
         request = Request(route, self.path, {key.lower(): value for key, value in self.headers.items()}, body)
-        simulator = self.promptlayer
-        with simulator.lock:
-            simulator.requests.append(request)
+        with self.promptlayer.received(request) as number:
+            self._answer(request, name, number)
+
+    def _answer(self, request: Request, name: str, number: int) -> None:
+        simulator, route, body = self.promptlayer, request.route, request.body
         if not route:
             return self._say(Answer(404, {"success": False, "message": "Not Found"}))
         given = request.headers.get("x-api-key") or body.get("api_key")
         if given != simulator.key:
             # The worst of what a server may say: the texts are documented nowhere.
             return self._say(Answer(401, {"success": False, "message": f"Invalid API key {given}"}))
-        fault = simulator.next_fault(route)
+        fault = simulator.next_fault(route, number)
         if fault in _SAID:
             return self._say(_SAID[fault], simulator.retry_after if fault is Fault.limited_for_a_while else None)
         if fault is Fault.page:
@@ -205,7 +239,7 @@ class _Handler(QuietHandler):
             return self._hang_up()
         if fault is Fault.late:
             simulator.over.wait(GIVEN_UP_SECONDS)
-        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        query = {key: values[-1] for key, values in parse_qs(urlsplit(request.path).query).items()}
         answer = simulator.answer(route, name, query, request, fault)
         return self._after(answer, fault)
 

@@ -43,6 +43,7 @@ class Prompt:
     versions: list[Version] = field(default_factory=list[Version])
     labels: dict[str, Label] = field(default_factory=dict[str, Label])
     protected: set[str] = field(default_factory=set[str])  # labels that an approval in the web page moves
+    moves: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])  # where labels went, oldest first
 
     def version(self, number: int) -> Version | None:
         return next((one for one in self.versions if one.number == number), None)
@@ -88,7 +89,10 @@ class Workspace:
         return version
 
     def put_label(self, name: str, label: str, version: int) -> Label:
-        held = self.prompts[name].labels.setdefault(label, Label(next(self._ids), version))
+        prompt = self.prompts[name]
+        if label not in prompt.labels or prompt.labels[label].version != version:
+            prompt.moves.append((label, version))
+        held = prompt.labels.setdefault(label, Label(next(self._ids), version))
         held.version = version
         return held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 
@@ -47,8 +48,7 @@ async def test_a_lease_that_is_gone_is_not_asked_for_again() -> None:
     lease = Lease(True, False)
     async with kept(lease.extend, LEASE_SECONDS):
         await lease.beaten.wait()
-        while others():  # the heart stops by itself
-            await asyncio.sleep(0)
+        await asyncio.gather(*others())  # the heart stops by itself
     assert lease.beats == 2
 
 
@@ -73,6 +73,20 @@ async def test_it_ends_in_the_middle_of_a_beat() -> None:
     assert not others()
 
 
+async def test_it_ends_where_a_beat_swallows_the_cancellation() -> None:
+    begun = asyncio.Event()
+
+    async def swallows() -> bool:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()
+        return True
+
+    async with kept(swallows, LEASE_SECONDS):
+        await begun.wait()
+    assert not others()
+
+
 async def test_a_beat_that_fails_is_told_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
     lease = Lease(DatabaseUnavailable("The database cannot be reached; try again."), True)
     with caplog.at_level(logging.WARNING):
@@ -84,9 +98,9 @@ async def test_a_beat_that_fails_is_told_and_the_next_one_comes(caplog: pytest.L
 
 
 async def test_a_defect_in_a_beat_is_not_hidden() -> None:
-    lease = Lease(ZeroDivisionError())
+    async def work() -> None:
+        async with kept(Lease(ZeroDivisionError()).extend, LEASE_SECONDS):
+            await asyncio.wait(others())
+
     with pytest.raises(ZeroDivisionError):
-        async with kept(lease.extend, LEASE_SECONDS):
-            await lease.beaten.wait()
-            while others():
-                await asyncio.sleep(0)
+        await work()

@@ -1,0 +1,35 @@
+"""Prints the crash matrix at the end of a run in which it was made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from tests.contract.deploy.matrix import COLUMNS
+
+_NAME = "crash matrix"
+_EMPTY = "-"  # this story makes no such request
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
+    cells = [cell for one in reports for name, found in one.user_properties if name == _NAME for cell in found]
+    if cells:
+        terminalreporter.section(_NAME)
+        for line in _lines(cells):
+            terminalreporter.write_line(line)
+
+
+def _lines(cells: list[tuple[str, str, str, str]]) -> list[str]:
+    """`cells`: (column, request, trouble, outcome)."""
+    columns = [str(column) for column in COLUMNS if str(column) in {column for column, *_ in cells}]
+    rows: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for column in columns:  # the requests in the order in which the first story makes them, then those of the others
+        for of_column, request, trouble, found in cells:
+            if of_column == column:
+                rows[request, trouble][column] = found
+    table = [("request", "what became of it", *columns)]
+    table += [(*key, *(row.get(column, _EMPTY) for column in columns)) for key, row in rows.items()]
+    widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

@@ -1,0 +1,213 @@
+"""The crash matrix on PromptLayer: every request of a deployment and of its way back, met by every trouble.
+
+A column is one story: deployed or taken back, where the agent follows a label or the newest version. A row is one
+request that the undisturbed story makes, with one trouble. Each cell has an agent, a workspace and a process of its
+own, which the trouble kills with -9, stops or misleads; a second worker, in the process of the test, takes over when
+the lease is over. What is written to the database lies between two requests: a kill at the arrival of the next one
+comes right after it, and `test_crashes.py` kills inside, and after the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from optimizer.db.port import Database
+from optimizer.prompts.templates import new_template
+from optimizer.records.deployment import Deployment, Follow
+from optimizer.records.states import LIVE, UNDER_WAY
+from tests.builders import TEXTS, Office, approve, make_item
+from tests.contract.deploy.crashing import opened
+from tests.contract.deploy.interfered import Interfered
+from tests.contract.deploy.outcome import NOT_AT_ALL, ONCE, outcome
+from tests.contract.registry.on_promptlayer import registry_on
+from tests.simulators.promptlayer import Fault, PromptLayer
+from tests.simulators.promptlayer_workspace import Prompt
+
+LEASE_SECONDS = 2
+_LIMITS: dict[str, Any] = {
+    "request_seconds": 0.4,
+    "call_seconds": 1.6,
+}  # a call ends before the lease, as in the product
+_END_SECONDS = 30.0  # of anything
+_LOOK_SECONDS = 0.1
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+class Column(NamedTuple):
+    follow: Follow
+    back: bool
+
+    def __str__(self) -> str:
+        return f"{self.follow} {'back' if self.back else 'forward'}"
+
+
+class Trouble(NamedTuple):
+    """What becomes of a request, and of the process that sent it, at the moment when it arrives."""
+
+    name: str
+    fault: Fault | None = None
+    signal: signal.Signals | None = None
+    only: tuple[str, ...] = ()  # routes; none: all
+    taken_back: bool = False  # before the process wakes
+    expected: str = ONCE
+
+    def meets(self, column: Column, route: str) -> bool:
+        return (not self.only or route in self.only) and not (self.taken_back and column.back)
+
+
+class Step(NamedTuple):
+    """One request of the undisturbed story: the worker's call that it belongs to, and the route."""
+
+    call: str
+    route: str
+    number: int  # of this call to this route
+
+
+_WRITES = ("publish", "move_label")
+COLUMNS = [Column(follow, back) for follow in ("label", "latest") for back in (False, True)]
+TROUBLES = (
+    Trouble("killed before it was done", Fault.dropped, signal.SIGKILL),
+    Trouble("killed after it was done", Fault.dropped_after, signal.SIGKILL, _WRITES),  # a read does nothing
+    Trouble("done, and the connection lost", Fault.dropped_after),
+    Trouble("done, and answered with 500", Fault.failed_after),
+    Trouble("done, and slower than we wait", Fault.slow),
+    Trouble("done only after we gave up", Fault.late, only=_WRITES),
+    Trouble("paused until another did it", signal=signal.SIGSTOP),
+    Trouble("paused until it was taken back", signal=signal.SIGSTOP, taken_back=True),
+    Trouble("said to be done, but protected", only=("move_label",), expected=NOT_AT_ALL),
+)
+
+
+@dataclass
+class Case:
+    """One agent whose prompts are in a workspace of its own, with work that waits."""
+
+    column: Column
+    api: PromptLayer
+    office: Office
+    batch_id: UUID
+
+    @property
+    def stored(self) -> Prompt:
+        return self.api.workspace.prompts["system"]
+
+    async def deployment(self) -> Deployment:
+        (deployment,) = await self.office.deployments.batch(self.batch_id)
+        return deployment
+
+    async def survive(self) -> Deployment:
+        """A second worker: goes on as soon as the lease of the first is over, until nothing is left to do."""
+        worker = self.office.worker("survivor", lease_seconds=LEASE_SECONDS)
+        async with asyncio.timeout(_END_SECONDS):
+            while True:
+                await worker.work(self.office.agent)
+                one = await self.deployment()
+                if one.worker is None and one.state not in UNDER_WAY and (one.stands or one.state not in LIVE):
+                    return one
+                await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def begin(column: Column, api: PromptLayer, database: Database, agent: str) -> Case:
+    """Approved; for the way back also carried out, and decided to be taken back."""
+    for name, text in TEXTS.items():
+        api.workspace.publish(name, new_template(text), labels=("prod",))
+    office = Office(database, agent=agent, follow=column.follow)
+    office.registry = registry_on(api, names=TEXTS)
+    item = make_item(1)
+    decided = await office.decide(await office.pending([item]), approve(item))
+    assert decided.batch_id is not None
+    case = Case(column, api, office, decided.batch_id)
+    if column.back:
+        await office.worker().work(agent)
+        assert await office.take_back(await case.deployment())
+    return case
+
+
+async def undisturbed(case: Case) -> list[Step]:
+    """Carries it out, and notes each request with the worker's call that it belongs to."""
+    calls: list[str] = []  # of each request, the call during which it was sent
+    seen = len(case.api.requests)
+
+    class Noting(Interfered):
+        async def before(self, call: str, prompt: str) -> None:
+            note(f"{_CALLS[call]} {self.calls.count(call)}")
+
+    current = ""
+
+    def note(call: str) -> None:
+        nonlocal current
+        calls.extend([current] * (len(case.api.requests) - seen - len(calls)))
+        current = call
+
+    await case.office.worker(registry=Noting).work(case.office.agent)
+    note("")
+    asked: Counter[tuple[str, str]] = Counter()
+    steps: list[Step] = []
+    for call, request in zip(calls, case.api.requests[seen:], strict=True):
+        asked[call, request.route] += 1
+        steps.append(Step(call, request.route, asked[call, request.route]))
+    return steps
+
+
+_CALLS = {"current": "look", "version": "read back", "publish": "publish", "move_label": "move label"}
+
+
+async def disturbed(case: Case, dsn: str, position: int, trouble: Trouble) -> str:
+    """The outcome, after the trouble has met the request at this position and everything has come to rest."""
+    met = threading.Event()
+    pid: Future[int] = Future()
+    case.api.at(len(case.api.requests) + position + 1, trouble.fault, lambda: _meet(case, trouble, pid, met))
+    process = _PROCESSES.Process(target=_work, args=(dsn, case.api.url, case.office.agent, case.column.follow))
+    process.start()
+    try:
+        assert process.pid is not None
+        pid.set_result(process.pid)
+        back = case.column.back or trouble.taken_back
+        if trouble.signal is signal.SIGSTOP:
+            assert await asyncio.to_thread(met.wait, _END_SECONDS)
+            deployment = await case.survive()
+            if trouble.taken_back:
+                assert await case.office.take_back(deployment)
+                await case.survive()
+            os.kill(process.pid, signal.SIGCONT)
+        await asyncio.to_thread(process.join, _END_SECONDS)
+        assert met.is_set(), "the process did not send this request"
+        assert process.exitcode == (-signal.SIGKILL if trouble.signal is signal.SIGKILL else 0)
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.join)
+    await case.survive()
+    await asyncio.to_thread(case.api.wait_until_quiet)
+    deployment = await case.survive()
+    return await outcome(case.office, deployment, case.stored, back=back, repeated=trouble.fault is Fault.late)
+
+
+def _meet(case: Case, trouble: Trouble, pid: Future[int], met: threading.Event) -> None:
+    """Right when the request has arrived; the process waits for its answer."""
+    if trouble.expected == NOT_AT_ALL:
+        case.stored.protected.add("prod")
+    if trouble.signal is not None:
+        os.kill(pid.result(_END_SECONDS), trouble.signal)
+    met.set()
+
+
+def _work(dsn: str, url: str, agent: str, follow: Follow) -> None:
+    """The process that gets into trouble."""
+    asyncio.run(_worked(dsn, url, agent, follow))
+
+
+async def _worked(dsn: str, url: str, agent: str, follow: Follow) -> None:
+    async with opened(dsn) as database:
+        office = Office(database, agent=agent, follow=follow)
+        office.registry = registry_on(PromptLayer(url=url), names=TEXTS, **_LIMITS)
+        await office.worker(f"in trouble with {agent}", lease_seconds=LEASE_SECONDS).work(agent)
