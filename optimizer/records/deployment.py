@@ -44,6 +44,7 @@ class PromptVersion(Record):
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
     label_moves: int | None = None
     created_at: datetime | None = None  # None where the registry does not say
+    template_format: str = ""  # "f-string" or "jinja2" where the registry names one
 
 
 class LabelMove(Record):
@@ -53,6 +54,14 @@ class LabelMove(Record):
     label: str
     version: int
     moved_at: datetime
+
+
+class Rehearsal(Record):
+    """The new text, rendered beside the base with the inputs of recent requests."""
+
+    requests: int  # how many; 0: no request in the traces names inputs, so it was rendered with the placeholders
+    characters_max: int = 0  # of what was rendered, with its includes
+    tokens_max: int = 0  # by estimate
 
 
 class PlannedDeployment(Record):
@@ -66,6 +75,7 @@ class PlannedDeployment(Record):
     base_sha256: str
     text: str
     sha256: str
+    rehearsal: Rehearsal | None = None
 
 
 class LeftOut(Record):
@@ -76,6 +86,7 @@ class LeftOut(Record):
     reason: str
     stale: bool = False  # True: the prompt changed since it was shown; it needs a new yes
     code: str | None = None  # the check that it fails
+    codes: tuple[str, ...] = ()  # all checks that a second yes has to let pass
     may_confirm: bool = False  # True: a second yes, for this item and this check alone, lets it through
 
 
@@ -85,6 +96,7 @@ class Plan(Record):
     deployments: tuple[PlannedDeployment, ...]  # in their order: the prompt that gains text first
     left_out: tuple[LeftOut, ...]
     untold: tuple[str, ...] = ()  # sentences: whose effect could not be told apart in the traces of today
+    also: tuple[str, ...] = ()  # sentences: who else is served by the prompts that it changes
 
     @property
     def items(self) -> frozenset[UUID]:
@@ -119,6 +131,7 @@ class Provenance(Record):
     session_id: UUID | None = None
     items: tuple[ProvenItem, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    rehearsal: Rehearsal | None = None  # None where it was published without one
 
 
 class Step(Record):
