@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from optimizer.clock import iso
+from optimizer.deploy.described import going_back
 from optimizer.deploy.journal import Journal
 from optimizer.errors import RegistryConflict, RegistryError
 from optimizer.records.deployment import Deployment, PromptVersion, Step
@@ -115,12 +116,13 @@ class Back:
             return
         # Where the newest version is what runs, going back means publishing the old text again.
         base = await self.registry.version(deployment.prompt, deployment.base_version)
+        message, metadata = going_back(deployment, deployment.rollback or {})
         await self.journal.hold(deployment)
         await self.registry.publish(
             deployment.prompt,
             base.text,
-            commit_message=f"Ratchet: back to version {base.version}",
-            metadata={"rolls_back": str(deployment.id), "sha256": base.sha256},
+            commit_message=message,
+            metadata=metadata,
             # A second id of the same deployment, the same at every try.
             deployment_id=uuid5(deployment.id, _STEP),
             base_version=held.version,

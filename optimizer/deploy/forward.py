@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optimizer.clock import iso
+from optimizer.deploy.described import commit_message, metadata
 from optimizer.deploy.journal import Failed, Journal
 from optimizer.errors import RegistryError
 from optimizer.records.base import sha256_of
@@ -78,14 +79,8 @@ class Forward:
         published = await self.registry.publish(
             deployment.prompt,
             deployment.text,
-            commit_message=f"Ratchet: {len(deployment.items)} item(s), approved by {deployment.actor}",
-            metadata={
-                "deployment_id": str(deployment.id),
-                "sha256": deployment.sha256,
-                "base_version": over,
-                "items": [str(item) for item in deployment.items],
-                "audit_head": head,
-            },
+            commit_message=commit_message(deployment),
+            metadata=metadata(deployment, base_version=over, audit_head=head),
             deployment_id=deployment.id,
             base_version=over,
         )

@@ -78,9 +78,16 @@ async def test_one_proposal_from_trace_to_verdict_and_back(world: World, promptl
     (deployment,) = await world.deployments()
     assert version.metadata["ratchet"]["deployment_id"] == str(deployment.id)
     assert version.metadata["ratchet"]["sha256"] == deployment.sha256
-    assert version.metadata["ratchet"]["items"] == [str(item) for item in deployment.items]
+    (told,) = version.metadata["ratchet"]["items"]
+    assert (told["id"], told["n"]) == (str(deployment.items[0]), n)
+    assert told["title"].startswith("House_rules text stands twice in core")
+    assert {fact["name"] for fact in told["facts"]} >= {"prompt.duplicated_tokens"}
+    (approval,) = version.metadata["ratchet"]["approvals"]
+    assert (approval["person"], approval["channel"]) == ("dana", "console")
     assert len(version.metadata["ratchet"]["audit_head"]) == 64
-    assert version.commit_message == "Ratchet: 1 item(s), approved by console:dana"
+    assert version.commit_message is not None
+    assert version.commit_message.startswith("Ratchet: House_rules text stands twice in core (~")
+    assert version.commit_message.endswith("(dana)")
 
     # The next day ran under version 2, and says so.
     dana = await world.morning()
