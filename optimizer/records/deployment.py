@@ -175,13 +175,24 @@ class Deployment(Record):
     kind: DeploymentKind = "change"
     target_version: int | None = None  # the version that `to_version` goes back to
     undone: tuple[UUID, ...] = ()  # items that it takes back
+    passes: tuple[UUID, ...] = ()  # deployments whose place it takes: over when it is live, back when it is taken back
     provenance: Provenance = Provenance()
 
     @property
     def over_version(self) -> int:
         """The version whose place the new one took. It has the text of the base, and may be a later one."""
-        published = (step for step in self.steps if (step.step, step.phase) == ("publish", "after"))
-        return next((int(step.detail["over"]) for step in published if "over" in step.detail), self.base_version)
+        done = (step for step in self.steps if step.phase == "after")
+        return next((int(step.detail["over"]) for step in done if "over" in step.detail), self.base_version)
+
+    @property
+    def touched(self) -> frozenset[UUID]:
+        """The items that it brings or takes back: what shares one in a batch moves together, or not at all."""
+        return frozenset((*self.items, *self.undone))
+
+    @property
+    def was_passed(self) -> bool:
+        """Over because another deployment took its place, and not by a label or a text of its own."""
+        return self.rollback is not None and "by" in self.rollback
 
     @property
     def stands(self) -> bool:
