@@ -16,7 +16,7 @@ from optimizer.clock import Clock, SystemClock
 from optimizer.db import migrate
 from optimizer.db.port import Database
 from optimizer.errors import SettingsError
-from optimizer.loop import Decisions, Measuring, Prompts, Runs
+from optimizer.loop import Blaming, Decisions, Measuring, Prompts, Runs
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
@@ -49,6 +49,7 @@ class Ratchet:
     prompts: Prompts
     owner_tables: OwnerTables
     runs: Runs
+    blaming: Blaming
     decisions: Decisions
     registry_of: Callable[[str], Registry]
     people_of: Callable[[str], People]
@@ -155,6 +156,7 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         prompts=prompts,
         owner_tables=owner_tables,
         runs=runs,
+        blaming=Blaming(prompts, deployments, sessions),
         decisions=decisions,
         registry_of=registry_of,
         people_of=people,

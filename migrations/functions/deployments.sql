@@ -325,6 +325,15 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
         order by planned_at desc, new_version desc nulls first, ordinal limit least(p_limit, 200)) newest;
 $$;
 
+-- Those of one prompt, newest first, without their texts.
+create or replace function public.ratchet_deployments_of_prompt(p_agent text, p_prompt text, p_limit integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(ratchet.deployment_json(id) || '{"text": ""}'
+                            order by planned_at desc, new_version desc nulls first), '[]'::jsonb)
+  from (select id, planned_at, new_version from ratchet.deployments where agent = p_agent and prompt = p_prompt
+        order by planned_at desc, new_version desc nulls first limit least(p_limit, 500)) newest;
+$$;
+
 create or replace function public.ratchet_deployments_batch(p_batch_id uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select ratchet.batch_json(p_batch_id);

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from optimizer.records.deployment import Approval, PlannedDeployment, Provenance, ProvenItem
+from optimizer.records.deployment import Approval, Deployment, PlannedDeployment, Provenance, ProvenItem
 from optimizer.records.session import Item, Session
 
 Confirmed = Mapping[UUID, frozenset[str]]  # item -> the checks that a second yes lets it through
 
 
 def provenance_of(
-    session: Session, deployment: PlannedDeployment, approvals: Sequence[Approval], confirmed: Confirmed
+    session: Session, deployment: PlannedDeployment | Deployment, approvals: Sequence[Approval], confirmed: Confirmed
 ) -> Provenance:
     """Of one prompt's deployment, as it is decided. `approvals` without those that stand as votes on its items."""
     items = [item for item in session.items if item.id in deployment.items]

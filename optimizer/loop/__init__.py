@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from optimizer.loop.blame import Blaming
 from optimizer.loop.decisions import Decisions, Rebased
 from optimizer.loop.measuring import Measuring
 from optimizer.loop.prompts import Prompts
 from optimizer.loop.runs import Runs
 
-__all__ = ["Decisions", "Measuring", "Prompts", "Rebased", "Runs"]
+__all__ = ["Blaming", "Decisions", "Measuring", "Prompts", "Rebased", "Runs"]

@@ -123,6 +123,11 @@ class DeploymentStore:
         rows = await self._database.call("deployments_newest", agent=agent, limit=limit)
         return tuple(Deployment.model_validate(row) for row in rows)
 
+    async def of_prompt(self, agent: str, prompt: str, limit: int = 500) -> tuple[Deployment, ...]:
+        """Newest first, without their texts."""
+        rows = await self._database.call("deployments_of_prompt", agent=agent, prompt=prompt, limit=limit)
+        return tuple(Deployment.model_validate(row) for row in rows)
+
     async def batch(self, batch_id: UUID) -> tuple[Deployment, ...]:
         rows = await self._database.call("deployments_batch", batch_id=batch_id)
         return tuple(Deployment.model_validate(row) for row in rows)
