@@ -14,8 +14,9 @@ from optimizer.prompts.placeholders import (
     new_syntax_problems,
     placeholders,
 )
+from optimizer.prompts.secrets import new_secrets, secrets
 from optimizer.prompts.spans import shorten
-from optimizer.prompts.suspects import addresses, instructions, mixed_words, secrets
+from optimizer.prompts.suspects import addresses, instructions, mixed_words
 
 CHARACTERS_MIN = 200
 SIZE_CHARACTERS_MAX = 200_000
@@ -94,7 +95,7 @@ def _placeholders(base: str, new: str, required: Sequence[str]) -> Iterator[Chec
 
 
 def _foreign(base: str, new: str) -> Iterator[CheckProblem]:
-    for kind in sorted({kind for kind, _ in secrets(new) - secrets(base)}):
+    for kind in sorted({one.kind for one in new_secrets(base, new)}):
         yield CheckProblem("secret", f"The text has {kind} that was not there before; take it out.")
     fresh = addresses(new) - addresses(base)
     # The host of a URL that is named need not be named again.

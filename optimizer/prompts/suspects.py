@@ -1,4 +1,4 @@
-"""What has no business in a prompt when it was not there before: secrets, addresses, orders to a model.
+"""What has no business in a prompt when it was not there before: addresses, orders to a model.
 
 Shapes, not certainty: a text that is refused goes to a person with the reason. All patterns are bounded, so
 that no text makes them slow.
@@ -11,27 +11,6 @@ import unicodedata
 from collections import Counter
 
 from optimizer.prompts.hidden import without_hidden
-
-# A value, not a placeholder or a description: `password = {password}`, `password=<yours>`.
-_VALUE = r"(?![\"'`]?[{<$\[(*])[\"'`]?"
-_SECRETS = {
-    kind: re.compile(pattern)
-    for kind, pattern in {
-        "an API key (sk-...)": r"(?<![\w-])[srp]k[-_](?:(?=[\w-]{0,60}\d)[\w-]{18,300}|[A-Za-z\d]{20,300})",
-        "an AWS key": r"(?<!\w)(?:AKIA|ASIA)[A-Z\d]{16}(?!\w)",
-        "a GitHub token": r"(?<!\w)(?:gh[pousr]_|github_pat_)\w{20,300}",
-        "a Slack token": r"(?<![\w-])(?:xox[a-z]|xapp)-[\w-]{10,300}",
-        "a Google key": r"(?<![\w-])AIza[\w-]{35}",
-        "a vendor's key": r"(?<![\w-])(?:pl_|sbp_|hf_|npm_|glpat-|pypi-|SG\.)(?=[\w.-]{,60}\d)[\w.-]{20,300}",
-        "a JSON web token": r"(?<![\w-])eyJ[\w-]{8,4000}\.[\w-]{8,4000}\.[\w-]{0,4000}",
-        "a private key": r"-----BEGIN (?:[A-Z]{2,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----",
-        "a password in an address": r"(?<!\w)[a-z][a-z+]{1,20}://[^\s/:@]{0,100}:[^\s/@{<$]{1,100}@",
-        "a password": r"(?i:(?<![a-z])(?:password|passwd|pwd|secret))\s{0,3}"
-        rf"(?:=\s{{0,3}}{_VALUE}[^\s\"'`]{{4,300}}|:\s{{0,3}}{_VALUE}(?=[^\s\"'`]{{0,60}}\d)[^\s\"'`]{{8,300}})",
-        "a token": r"(?i:(?<![a-z])(?:api[_ -]?key|token|bearer))(?:\s{0,3}[=:]|\s)\s{0,3}"
-        rf"{_VALUE}(?=[^\s\"'`]{{0,60}}\d)[^\s\"'`]{{12,300}}",
-    }.items()
-}
 
 # Endings that are also names in code (user.id, app.run) or of files count only in a URL or mail address.
 _TOP_LEVEL = (
@@ -78,12 +57,6 @@ _INSTRUCTIONS = tuple(
     )
 )
 _MIXED = re.compile(r"\b(?=\w{0,40}[A-Za-z])(?=\w{0,40}[\u0400-\u052f\u039f\u03bf])\w{2,80}\b")
-
-
-def secrets(text: str) -> frozenset[tuple[str, str]]:
-    """The secrets in the text by their shape: (kind in words, the secret itself, which nobody may print)."""
-    plain = without_hidden(text)
-    return frozenset((kind, match[0]) for kind, shape in _SECRETS.items() for match in shape.finditer(plain))
 
 
 def addresses(text: str) -> frozenset[str]:
