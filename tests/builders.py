@@ -26,7 +26,7 @@ from optimizer.records.window import Window
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
 from optimizer.stores.audit import AuditStore, NoticeStore, audit_body
-from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.deployments import DeploymentStore, Stopped
 from optimizer.stores.sessions import SessionStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -273,9 +273,18 @@ class Office:
         )
 
     async def halt(self, actor: str = DANA) -> int:
+        """How many were halted at once."""
+        return (await self.stop(actor)).halted
+
+    async def stop(self, actor: str = DANA) -> Stopped:
         at = self.clock.now()
-        return await self.deployments.halt(
-            self.agent, f"halted by {actor}", [], audit_body("halt", at=iso(at), actor=actor), at
+        return await self.deployments.stop(
+            self.agent,
+            {"actor": actor, "reason": f"halted by {actor}"},
+            notices=[],
+            decided_notices=[],
+            audit=audit_body("halt", at=iso(at), actor=actor),
+            at=at,
         )
 
     async def item_states(self, session: Session) -> dict[int, ItemState]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optimizer.clock import iso
+from optimizer.deploy.back import decided
 from optimizer.deploy.described import commit_message, metadata
 from optimizer.deploy.journal import Failed, Journal
 from optimizer.errors import RegistryError
@@ -34,6 +35,9 @@ class Forward:
             if broken is not None:
                 raise Failed(not_together(broken))
             for _ in range(_STEPS_MAX):
+                if decided(deployment) and not await self._is_live(deployment):
+                    await self._halt(deployment)
+                    return
                 if deployment.state is DeploymentState.planned:
                     await self._current(deployment)
                     deployment = await self.journal.record(
@@ -56,6 +60,13 @@ class Forward:
             await self._fail(deployment, str(error))
         except Failed as error:
             await self._fail(deployment, str(error))
+
+    async def _is_live(self, deployment: Deployment) -> bool:
+        """Whether the agent gets the new text already, with or without a record of it."""
+        if deployment.state in LIVE:
+            return True
+        await self.journal.hold(deployment)
+        return _is_new(deployment, await self.registry.current(deployment.prompt, _label(deployment)))
 
     async def _current(self, deployment: Deployment) -> PromptVersion:
         """What the agent gets now. Raises `Failed` unless it is the approved base, or already the new text."""
@@ -141,16 +152,25 @@ class Forward:
         waiting = {item for one in batch if one.id != deployment.id and one.state not in LIVE for item in one.items}
         return [str(item) for item in deployment.items if item not in waiting]
 
+    async def _halt(self, deployment: Deployment) -> None:
+        """Someone stopped it when it might have been live already, and it is not."""
+        rollback = deployment.rollback or {}
+        await self._end(deployment, DeploymentState.halted, str(rollback["reason"]), actor=rollback["actor"])
+
     async def _fail(self, deployment: Deployment, reason: str) -> None:
+        await self._end(deployment, DeploymentState.failed, reason)
+
+    async def _end(self, deployment: Deployment, to: DeploymentState, reason: str, *, actor: str | None = None) -> None:
         await self.journal.record(
             deployment,
             _step(deployment),
             "failed",
-            to=DeploymentState.failed,
+            to=to,
             detail={"reason": reason},
             values={"reason": reason, "ended_at": iso(self.journal.clock.now())},
             items=[{"id": str(item), "from": "approved", "to": "failed"} for item in deployment.items],
-            kind="deployment_failed",
+            kind=f"deployment_{to.value}",
+            actor=actor,
         )
 
 

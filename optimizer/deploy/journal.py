@@ -43,9 +43,14 @@ class Journal:
         return await self.store.hold(batch_id, self.worker, self.lease_seconds)
 
     async def hold(self, deployment: Deployment) -> None:
-        """Right before each outside call. Raises `Lost` when the batch is no longer ours."""
+        """Right before each outside call. Raises `Lost` when the batch is not ours any more, or someone stopped it."""
         if not await self.extend(deployment.batch_id):
             raise Lost(f"The batch {str(deployment.batch_id)!r} went to another worker.")
+        if (await self._stored(deployment)).revision != deployment.revision:
+            raise Lost(f"The deployment {str(deployment.id)!r} was changed by someone else.")
+
+    async def _stored(self, deployment: Deployment) -> Deployment:
+        return next(one for one in await self.store.batch(deployment.batch_id) if one.id == deployment.id)
 
     async def record(
         self,
@@ -97,7 +102,7 @@ class Journal:
         )
         if lost is not None:
             raise Lost(f"The deployment {str(deployment.id)!r} was changed by someone else ({lost}).")
-        return next(one for one in await self.store.batch(deployment.batch_id) if one.id == deployment.id)
+        return await self._stored(deployment)
 
     async def try_again(self, deployment: Deployment, step: str, error: RegistryError) -> None:
         """Raises `Later` where another try may help; returns when the answer is final or the tries are used up."""

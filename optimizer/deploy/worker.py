@@ -67,6 +67,16 @@ class Worker:
     async def _batch(self, agent: str, batch_id: UUID, journal: Journal) -> None:
         registry = self.registry_of(agent)
         forward, back = Forward(journal, self.audit, registry), Back(journal, registry)
+        batch = await self._roll_back(batch_id, back)
+        for ordinal in range(len(batch)):
+            batch = await self.store.batch(batch_id)
+            if batch[ordinal].state in UNDER_WAY:
+                await forward.carry_out(batch[ordinal], _broken(batch[ordinal], batch))
+        await self._roll_back(batch_id, back)  # what was stopped too late
+        await self._keep_together(batch_id, back)
+
+    async def _roll_back(self, batch_id: UUID, back: Back) -> Sequence[Deployment]:
+        """Takes back what someone decided; returns the batch as it stands then."""
         batch = await self.store.batch(batch_id)
         for _ in batch:  # one turn for each decision, should a crash have left more than one
             going_back = _going_back(batch)
@@ -76,11 +86,7 @@ class Worker:
             assert first is not None  # that is what makes it decided
             await back.roll_back(going_back, first)
             batch = await self.store.batch(batch_id)
-        for ordinal in range(len(batch)):
-            batch = await self.store.batch(batch_id)
-            if batch[ordinal].state in UNDER_WAY:
-                await forward.carry_out(batch[ordinal], _broken(batch[ordinal], batch))
-        await self._keep_together(batch_id, back)
+        return batch
 
     async def _keep_together(self, batch_id: UUID, back: Back) -> None:
         """An item that touches two prompts ends with both moved or neither."""

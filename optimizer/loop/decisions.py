@@ -20,7 +20,7 @@ from optimizer.records.deployment import Deployment, Plan, PromptVersion
 from optimizer.records.session import Item, Session
 from optimizer.records.states import ItemState
 from optimizer.stores.audit import AuditStore, audit_body
-from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.deployments import DeploymentStore, Stopped
 from optimizer.stores.sessions import SessionStore
 
 _ATTEMPTS_MAX = 5  # against others who decide about the same session
@@ -162,16 +162,17 @@ class Decisions:
             at=at,
         )
 
-    async def halt(self, agent: str, said: Said) -> int:
-        """Halts what is under way and not live; returns how many deployments were halted."""
+    async def halt(self, agent: str, said: Said) -> Stopped:
+        """Halts what is under way and not live; what may be live already, the worker halts or takes back."""
         await self._require_listed(agent, said)
         at = self.clock.now()
-        return await self.deployments.halt(
+        return await self.deployments.stop(
             agent,
-            f"halted by {said.actor}",
-            [{"kind": "deployment_halted", "session_id": None, "actor": said.actor, "body": {}}],
-            audit_body("halt", at=iso(at), **vars(said)),
-            at,
+            {"actor": said.actor, "reason": f"halted by {said.actor}"},
+            notices=[{"kind": "deployment_halted", "session_id": None, "actor": said.actor, "body": {}}],
+            decided_notices=[{"kind": "deployment_stopping", "session_id": None, "actor": said.actor, "body": {}}],
+            audit=audit_body("halt", at=iso(at), **vars(said)),
+            at=at,
         )
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from optimizer.db.port import Database
 from optimizer.records.deployment import Deployment
 from optimizer.records.states import DeploymentState
+
+
+class Stopped(NamedTuple):
+    """How many deployments were halted, and of how many the worker finds out whether they are live."""
+
+    halted: int
+    decided: int
 
 
 class DeploymentStore:
@@ -87,13 +94,27 @@ class DeploymentStore:
         )
         return bool(answer["ok"])
 
-    async def halt(self, agent: str, reason: str, notices: Sequence[dict[str, Any]], audit: str, at: datetime) -> int:
-        """Halts what is not live yet; returns how many."""
-        return int(
-            await self._database.call(
-                "deployments_halt", agent=agent, reason=reason, notices=list(notices), audit=audit, at=at
-            )
+    async def stop(
+        self,
+        agent: str,
+        rollback: dict[str, Any],
+        *,
+        notices: Sequence[dict[str, Any]],
+        decided_notices: Sequence[dict[str, Any]],
+        audit: str,
+        at: datetime,
+    ) -> Stopped:
+        """Halts what is under way and not live; decides the rollback of what may be live already."""
+        answer = await self._database.call(
+            "deployments_stop",
+            agent=agent,
+            rollback=rollback,
+            notices=list(notices),
+            decided_notices=list(decided_notices),
+            audit=audit,
+            at=at,
         )
+        return Stopped(**answer)
 
     async def observe(
         self,

@@ -323,58 +323,6 @@ async def test_taking_back_one_prompt_of_an_item_takes_back_both(office: Office)
         assert await office.registry.labels(prompt) == {"prod": 1}
 
 
-async def test_halting_stops_what_is_not_live(office: Office) -> None:
-    batch_id = await approved(office)
-    assert await office.halt() == 1
-    assert await office.worker().work() == 0
-    (deployment,) = await office.deployments.batch(batch_id)
-    assert (deployment.state, deployment.reason) == (DeploymentState.halted, "halted by console:dana")
-    assert (await office.current("system")).version == 1
-    assert await office.halt() == 0
-
-
-@pytest.mark.parametrize("moment", ["current", "publish", "version"])
-async def test_halting_in_the_middle_leaves_the_label_where_it_is(office: Office, moment: str) -> None:
-    batch_id = await approved(office)
-
-    class Halted(Interfered):
-        async def before(self, call: str, prompt: str) -> None:
-            if call == moment and self.calls.count(call) == 1:
-                assert await office.halt() == 1
-
-    await office.worker(registry=Halted).work()
-    assert states(await office.deployments.batch(batch_id)) == {"system": DeploymentState.halted}
-    assert await office.registry.labels("system") == {"prod": 1}
-
-
-async def test_halting_comes_too_late_when_the_label_moves(office: Office) -> None:
-    batch_id = await approved(office)
-
-    class Halted(Interfered):
-        async def before(self, call: str, prompt: str) -> None:
-            if call == "move_label":
-                assert await office.halt() == 0
-
-    await office.worker(registry=Halted).work()
-    assert states(await office.deployments.batch(batch_id)) == {"system": DeploymentState.live}
-
-
-async def test_halting_the_second_prompt_of_an_item_takes_the_first_back(office: Office) -> None:
-    batch_id = await approved(office, *MOVES_TEXT)
-
-    class Halted(Interfered):
-        async def before(self, call: str, prompt: str) -> None:
-            if (call, prompt) == ("publish", "system"):
-                assert await office.halt() == 1
-
-    await office.worker(registry=Halted).work()
-    assert states(await office.deployments.batch(batch_id)) == {
-        "playbooks": DeploymentState.rolled_back,
-        "system": DeploymentState.halted,
-    }
-    assert await office.registry.labels("playbooks") == {"prod": 1}
-
-
 async def test_a_stored_text_that_was_changed_is_not_published(office: Office) -> None:
     item = make_item(1)
     session = await office.pending([item])
