@@ -173,9 +173,13 @@ class Back:
             detail={"reason": reason},
             values={"reason": reason, "rollback": dict(rollback), "ended_at": iso(self.journal.clock.now())},
             items=[
-                {"id": str(item), "from": state, "to": "failed"}
-                for item in deployment.items
-                for state in ("deployed", "approved")
+                {"id": str(item), "from": before, "to": after}
+                for items, before, after in (
+                    (deployment.items, "deployed", "failed"),
+                    (deployment.items, "approved", "failed"),
+                    (deployment.undone, "failed", "deployed"),
+                )
+                for item in items
             ],
             kind="deployment_rolled_back",
             actor=str(rollback.get("actor", _ITSELF)),

@@ -85,6 +85,8 @@ class Forward:
         held = await self._current(deployment)
         # What a version holds beside its text is taken from the one that runs, which may be later than the base.
         over = deployment.base_version if _is_new(deployment, held) else held.version
+        if deployment.kind == "to_version" and _label(deployment) is not None:
+            return await self._find(deployment, over)
         head = await self.audit.head(deployment.agent)
         await self.journal.hold(deployment)
         published = await self.registry.publish(
@@ -129,8 +131,8 @@ class Forward:
             "move_label",
             "after",
             to=DeploymentState.live,
-            values={"live_at": iso(self.journal.clock.now())},
-            items=[{"id": item, "from": "approved", "to": "deployed"} for item in await self._whole(deployment)],
+            values={"live_at": iso(self.journal.clock.now()), "passed": _passed(deployment)},
+            items=await self._whole(deployment),
             kind="deployment_live",
         )
 
@@ -146,11 +148,32 @@ class Forward:
                 "it was deployed; run the optimization again."
             )
 
-    async def _whole(self, deployment: Deployment) -> list[str]:
-        """The items that are live with this deployment: an item of two prompts when both are."""
+    async def _find(self, deployment: Deployment, over: int) -> Deployment:
+        """The version that the label goes back to is there already: nothing is published."""
+        assert deployment.target_version is not None  # that is what the kind says
+        await self.journal.hold(deployment)
+        found = await self.registry.version(deployment.prompt, deployment.target_version)
+        _same_text(deployment, found)
+        return await self.journal.record(
+            deployment,
+            "find_version",
+            "after",
+            to=DeploymentState.published,
+            detail={"version": found.version, "over": over},
+            values={"new_version": found.version},
+        )
+
+    async def _whole(self, deployment: Deployment) -> list[dict[str, str]]:
+        """What becomes of the items with this deployment: an item of two prompts waits for the other one."""
         batch = await self.journal.store.batch(deployment.batch_id)
-        waiting = {item for one in batch if one.id != deployment.id and one.state not in LIVE for item in one.items}
-        return [str(item) for item in deployment.items if item not in waiting]
+        waiting = {item for one in batch if one.id != deployment.id and one.state not in LIVE for item in one.touched}
+        moves = [(deployment.items, "approved", "deployed"), (deployment.undone, "deployed", "failed")]
+        return [
+            {"id": str(item), "from": before, "to": after}
+            for items, before, after in moves
+            for item in items
+            if item not in waiting
+        ]
 
     async def _halt(self, deployment: Deployment) -> None:
         """Someone stopped it when it might have been live already, and it is not."""
@@ -172,6 +195,13 @@ class Forward:
             kind=f"deployment_{to.value}",
             actor=actor,
         )
+
+
+def _passed(deployment: Deployment) -> str:
+    """Why the deployments whose place it takes are over."""
+    if deployment.kind == "to_version":
+        return f"{deployment.actor} went back to version {deployment.target_version}"
+    return f"{deployment.actor} took back all that was in it"
 
 
 def not_together(broken: Deployment) -> str:

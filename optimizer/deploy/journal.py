@@ -78,6 +78,7 @@ class Journal:
             "base_version": deployment.over_version,
             "new_version": (values or {}).get("new_version", deployment.new_version),
             "reason": (detail or {}).get("reason"),
+            **_way_back(deployment),
         }
         notice = {
             "kind": kind,

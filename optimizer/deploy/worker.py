@@ -105,10 +105,10 @@ def _going_back(batch: Sequence[Deployment]) -> list[Deployment]:
 
     The order is the other way round than forward: what gets its text again goes first.
     """
-    items = {item for one in batch if one.state in LIVE and decided(one) for item in one.items}
-    while more := {item for one in batch if items & set(one.items) for item in one.items} - items:
+    items = {item for one in batch if one.state in LIVE and decided(one) for item in one.touched}
+    while more := {item for one in batch if items & one.touched for item in one.touched} - items:
         items |= more
-    return [one for one in reversed(batch) if one.state in LIVE and items & set(one.items)]
+    return [one for one in reversed(batch) if one.state in LIVE and (decided(one) or items & one.touched)]
 
 
 def _is_alone(deployment: Deployment, batch: Sequence[Deployment]) -> bool:
@@ -121,5 +121,5 @@ def _is_alone(deployment: Deployment, batch: Sequence[Deployment]) -> bool:
 
 def _broken(deployment: Deployment, batch: Sequence[Deployment]) -> Deployment | None:
     """A deployment that shares an item with this one and is not live."""
-    broken = (one for one in batch if one.state in _NOT_LIVE and one.id != deployment.id)
-    return next((one for one in broken if set(one.items) & set(deployment.items)), None)
+    broken = (one for one in batch if one.state in _NOT_LIVE and not one.was_passed and one.id != deployment.id)
+    return next((one for one in broken if one.touched & deployment.touched), None)
