@@ -113,3 +113,15 @@ class Journal:
         if tries + 1 < TRIES_MAX:
             await self.record(deployment, step, "failed", detail={"reason": str(error)})
             raise Later(str(error)) from error
+
+
+def _way_back(deployment: Deployment) -> dict[str, Any]:
+    """What is to be told of a deployment that takes something back."""
+    if deployment.kind == "change":
+        return {}
+    return {
+        "kind_of_deployment": deployment.kind,
+        "target_version": deployment.target_version,
+        "undone": [str(item) for item in deployment.undone],
+        "passes": [str(passed) for passed in deployment.passes],
+    }
