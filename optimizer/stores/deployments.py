@@ -116,6 +116,28 @@ class DeploymentStore:
         )
         return Stopped(**answer)
 
+    async def go_back(
+        self,
+        agent: str,
+        deployments: Sequence[dict[str, Any]],
+        *,
+        question: UUID | None,
+        notices: Sequence[dict[str, Any]],
+        audit: str,
+        at: datetime,
+    ) -> bool:
+        """Decides deployments that take something back, all or none; False when someone was faster."""
+        answer = await self._database.call(
+            "deployments_go_back",
+            agent=agent,
+            deployments=list(deployments),
+            question=question,
+            notices=list(notices),
+            audit=audit,
+            at=at,
+        )
+        return bool(answer["ok"])
+
     async def observe(
         self,
         id_: UUID,
