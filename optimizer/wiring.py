@@ -17,6 +17,7 @@ from optimizer.db import migrate
 from optimizer.db.port import Database
 from optimizer.errors import SettingsError
 from optimizer.loop import Blaming, Decisions, Measuring, Prompts, Runs
+from optimizer.loop.ways_back import WaysBack
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
@@ -51,6 +52,7 @@ class Ratchet:
     runs: Runs
     blaming: Blaming
     decisions: Decisions
+    ways_back: WaysBack
     registry_of: Callable[[str], Registry]
     people_of: Callable[[str], People]
 
@@ -158,6 +160,7 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         runs=runs,
         blaming=Blaming(prompts, deployments, sessions),
         decisions=decisions,
+        ways_back=WaysBack(prompts, sessions, deployments, audit, people, clock),
         registry_of=registry_of,
         people_of=people,
     )
