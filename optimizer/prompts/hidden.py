@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-# Joiners between letters that are not ASCII spell words of several languages, and emoji.
+# Controls but for tab, line feed and carriage return; what no font shows of Unicode's format characters (direction
+# marks, isolates, overrides, zero widths, tags, notes between lines, music, shorthand); fillers; variation selectors;
+# lone surrogates; private use, and what is no character.
+_ALWAYS = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160"
+    "\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\uf8ff\ufdd0-\ufdef"
+    "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U0010ffff"
+)
+# Joiners between letters that are not ASCII spell words of several languages, and emoji; two in a row spell nothing.
+# What chooses the look of an emoji stands behind it, or behind the digit or sign of a keycap.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
-    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0"
-    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
-    "|[\u200c\u200d](?=[ -~]|\\Z)|(?<=[ -~])[\u200c\u200d]|\\A[\u200c\u200d]"
+    f"[{_ALWAYS}]"
+    "|[\u200c\u200d](?=[ -~\u200c\u200d]|\\Z)|(?<=[ -~])[\u200c\u200d]|\\A[\u200c\u200d]"
+    "|(?<![\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f](?!\u20e3)|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
 )
 
 

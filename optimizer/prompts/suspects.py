@@ -32,7 +32,9 @@ _ADDRESSES = tuple(
 _OLD = r"(?:previous|prior|above|earlier|preceding|foregoing|existing|initial|original|system)"
 _ORDERS = r"(?:instructions?|rules?|prompts?|messages?|context|directions?|guidelines?|polic(?:y|ies)|commands?)"
 _DROP = r"(?:ignore|disregard|forget|override|bypass)"
-_LATIN_ORDERS = r"(?:instruc|instruk|istruz|anweis|règle|regeln|regla|regole|consigne)\w*"
+_LATIN_ORDERS = (
+    r"(?:instruc|instru[çk]|instruk|istruz|anweis|règle|regeln|regels|regla|regole|regras|consigne|polecen|zasad)\w*"
+)
 _INSTRUCTIONS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
@@ -53,9 +55,24 @@ _INSTRUCTIONS = tuple(
         r"<\|[\w ]{1,40}\|>|\[/?INST\]|<</?SYS>>",
         r"</?(?:system|assistant|instructions?|policy|prompt)\b[^<>]{0,80}>",
         rf"\bignor(?:ez|er|ieren?|iert|iere|a|ad|ar|are|ate)\s(?:\w+\s){{0,3}}?{_LATIN_ORDERS}",
-        rf"\b(?:vergiss|vergesst|oublie[zrs]?|olvida[rd]?|dimentica(?:re|te)?)\s(?:\w+\s){{0,3}}?{_LATIN_ORDERS}",
+        rf"\bignore\s(?:\w+\s){{0,3}}?{_FOREIGN_ORDERS}",
+        rf"\b(?:vergiss|vergesst|oublie[zrs]?|olvida[rd]?|dimentica(?:re|te)?|esque[cç]a[ms]?|desconsidere[ms]?"
+        rf"|negeer|vergeet|zignoruj|pomiń|zapomnij)\s(?:\w+\s){{0,3}}?{_LATIN_ORDERS}",
+        r"\b(?:игнорируй|проигнорируй|забудь|отбрось|ігноруй)\w{0,3}\s(?:\w+\s){0,3}?(?:инструкц|указан|правил|команд|інструкц)",
+        r"(?:忽略|无视|無視|忘记|忘記|不要理会|不要理會)\w{0,12}(?:指令|指示|规则|規則|说明|說明|提示|内容|對話|对话)",
+        r"(?:指示|命令|ルール|プロンプト)\w{0,8}(?:無視|忘れ)",
+        r"(?:지시|명령|규칙|지침)\w{0,4}\s?(?:모두\s|전부\s)?(?:무시|잊)",
+        r"(?:تجاهل|انس|تخط)\w{0,3}\s(?:\w+\s){0,2}?(?:ال)?(?:تعليمات|أوامر|قواعد)",
+        r"(?:निर्देश|आदेश|नियम)\S{0,4}\s(?:\S{1,8}\s){0,3}?(?:अनदेखा|नज़रअंदाज़|भूल)",
+        r"\b(?:talimat|yönerge|kural)\w{0,12}\s(?:\w+\s)?(?:yok\s?say|görmezden|unut|dikkate\salma)",
+        r"(?:bỏ\squa|phớt\slờ|quên)\s(?:\w+\s){0,4}?(?:hướng\sdẫn|chỉ\sdẫn|quy\stắc)",
+        r"\b(?:abaikan|lupakan)\s(?:\w+\s){0,3}?(?:instruksi|perintah|aturan|arahan)",
     )
 )
+# "1gn0re", and "i g n o r e".
+_LEET = re.compile(r"\b(?=\w{0,20}[A-Za-z])[A-Za-z]{0,20}[013457@$][\w@$]{0,20}")
+_DIGITS_AS_LETTERS = str.maketrans("013457@$", "oieastas")
+_SPACED = re.compile(r"\b(?:[A-Za-z][ .*_-]){3,30}[A-Za-z]\b")
 _MIXED = re.compile(r"\b(?=\w{0,40}[A-Za-z])(?=\w{0,40}[\u0400-\u052f\u039f\u03bf])\w{2,80}\b")
 
 
@@ -68,12 +85,25 @@ def addresses(text: str) -> frozenset[str]:
 
 
 def instructions(text: str) -> Counter[str]:
-    """Phrases of injected text, in small letters: they order a model about or forge the prompt's frame."""
+    """Phrases of injected text, in small letters: they order a model about or forge the prompt's frame.
+
+    Words that are written with digits or spaced out are read as well.
+    """
     lines = "\n".join(" ".join(line.split()) for line in _readable(text).split("\n"))
+    plain = _SPACED.sub(lambda match: re.sub(r"[ .*_-]", "", match[0]), _LEET.sub(_without_digits, lines))
+    found = _phrases(lines)
+    return found if plain == lines else found | _phrases(plain)
+
+
+def _phrases(lines: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for pattern in _INSTRUCTIONS:
         found.update(" ".join(match[0].lower().split()) for match in pattern.finditer(lines))
     return found
+
+
+def _without_digits(match: re.Match[str]) -> str:
+    return match[0].translate(_DIGITS_AS_LETTERS)
 
 
 def mixed_words(text: str) -> frozenset[str]:
