@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.plugins.clean_environment",
     "tests.plugins.database",
     "tests.plugins.hypothesis_profiles",
+    "tests.plugins.mlflow",
     "tests.plugins.network_guard",
     "tests.plugins.pgbouncer",
     "tests.plugins.promptlayer",

@@ -95,7 +95,6 @@ class MlflowRegistry:
         self, prompt: str, label: str, version: int, *, expected: int | None, after_moves: int | None = None
     ) -> None:
         async with self._turns[prompt], self._mlflow.session() as session:
-            await _read(session, prompt, version)
             at = (await _labels(session, prompt)).get(label)
             if at == version:
                 return
@@ -104,7 +103,8 @@ class MlflowRegistry:
             lost: NotAnswered | None = None
             try:
                 await session.write(
-                    f"the alias {label!r} of {prompt!r}", lambda mlflow: mlflow.set_prompt_alias(prompt, label, version)
+                    f"the alias {label!r} on version {version} of {prompt!r}",
+                    lambda mlflow: mlflow.set_prompt_alias(prompt, label, version),
                 )
             except NotAnswered as error:
                 lost = error
@@ -190,24 +190,19 @@ def _of_deployment(versions: Iterable[Held], deployment_id: UUID, sha256: str) -
 async def _publish(
     session: Session, prompt: str, new: NewVersion, deployment_id: UUID, sha256: str, *, is_first: bool
 ) -> Held:
-    """Sends it once. What is there afterwards counts, not the answer, which may be lost."""
-    lost: NotAnswered | None = None
+    """Sends it once, and looks for it where the answer is lost."""
     what = f"the new version of {prompt!r}"
     try:
         if is_first:
             await _create(session, prompt)
-        await session.write(what, lambda mlflow: mlflow.create_prompt_version(prompt, **asdict(new)))
-    except NotAnswered as error:
-        lost = error
-    held = _of_deployment(await _versions(session, prompt), deployment_id, sha256)
-    if held is None and lost is not None:
-        raise NotAnswered(f"{lost} The new version is not there yet; should it come, it is recognised.") from lost
-    if held is None:
-        raise RegistryError(
-            f"MLflow said that it published {prompt!r}, and holds no version of it with the text that was sent; look "
-            "at the prompt there."
+        return held_of(
+            await session.write(what, lambda mlflow: mlflow.create_prompt_version(prompt, **asdict(new))), prompt
         )
-    return held
+    except NotAnswered as error:
+        held = _of_deployment(await _versions(session, prompt), deployment_id, sha256)
+        if held is None:
+            raise NotAnswered(f"{error} The new version is not there yet; should it come, it is recognised.") from error
+        return held
 
 
 async def _create(session: Session, prompt: str) -> None:

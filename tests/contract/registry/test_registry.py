@@ -15,11 +15,19 @@ from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptVersion
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
+from tests.contract.registry.on_mlflow import registry_in
 from tests.contract.registry.on_promptlayer import registry_on
 from tests.simulators.promptlayer import PromptLayer
 
 
-@pytest.fixture(params=["local", "promptlayer"])
+@pytest.fixture(
+    params=[
+        "local",
+        "promptlayer",
+        pytest.param("mlflow_in_process", marks=pytest.mark.mlflow),
+        pytest.param("mlflow_over_http", marks=pytest.mark.mlflow),
+    ]
+)
 def registry(request: pytest.FixtureRequest) -> Registry:
     """An empty registry of one agent."""
     return request.getfixturevalue(request.param)
@@ -33,6 +41,16 @@ def local(database: PostgresDatabase) -> Registry:
 @pytest.fixture
 def promptlayer(promptlayer_api: PromptLayer) -> Registry:
     return registry_on(promptlayer_api)
+
+
+@pytest.fixture
+def mlflow_in_process(mlflow_store: str) -> Registry:
+    return registry_in(mlflow_store)
+
+
+@pytest.fixture
+def mlflow_over_http(mlflow_server: str) -> Registry:
+    return registry_in(mlflow_server)
 
 
 async def publish(
