@@ -32,9 +32,8 @@ _ADDRESSES = tuple(
 _OLD = r"(?:previous|prior|above|earlier|preceding|foregoing|existing|initial|original|system)"
 _ORDERS = r"(?:instructions?|rules?|prompts?|messages?|context|directions?|guidelines?|polic(?:y|ies)|commands?)"
 _DROP = r"(?:ignore|disregard|forget|override|bypass)"
-_LATIN_ORDERS = (
-    r"(?:instruc|instru[çk]|instruk|istruz|anweis|règle|regeln|regels|regla|regole|regras|consigne|polecen|zasad)\w*"
-)
+_LATIN_ORDERS = r"(?:instru[cçk]|istruz|anweis|règle|regeln|regels|regla|regole|regras|consigne|polecen|zasad)\w*"
+_FOREIGN_ORDERS = _LATIN_ORDERS.replace("instru[cçk]", "instru[çk]")  # not what follows an English verb
 _INSTRUCTIONS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
