@@ -16,7 +16,7 @@ from optimizer.clock import Clock, SystemClock
 from optimizer.db import migrate
 from optimizer.db.port import Database
 from optimizer.errors import SettingsError
-from optimizer.loop import Blaming, Decisions, Measuring, Prompts, Runs
+from optimizer.loop import Blaming, Decisions, Freezing, Measuring, Prompts, Runs
 from optimizer.loop.ways_back import WaysBack
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.registries.local import LocalRegistry
@@ -25,6 +25,7 @@ from optimizer.settings import Settings
 from optimizer.stores.agents import AgentStore
 from optimizer.stores.audit import AuditStore, NoticeStore, QuestionStore
 from optimizer.stores.deployments import DeploymentStore
+from optimizer.stores.freezes import FreezeStore
 from optimizer.stores.owner_tables import OwnerTableStore
 from optimizer.stores.references import ReferenceStore
 from optimizer.stores.rollups import RollupStore
@@ -52,6 +53,7 @@ class Ratchet:
     runs: Runs
     blaming: Blaming
     decisions: Decisions
+    freezing: Freezing
     ways_back: WaysBack
     registry_of: Callable[[str], Registry]
     people_of: Callable[[str], People]
@@ -142,7 +144,8 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     measuring = Measuring(sessions, deployments, rollups, traces, clock)
     owner_tables = OwnerTables(settings, OwnerTableStore(database), agents, audit, registry_of, clock)
     runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name, owner_tables)
-    decisions = Decisions(prompts, sessions, deployments, audit, people, clock, worker_name)
+    freezes = FreezeStore(database)
+    decisions = Decisions(prompts, sessions, freezes, deployments, audit, people, clock, worker_name)
     return Ratchet(
         settings=settings,
         clock=clock,
@@ -160,6 +163,7 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         runs=runs,
         blaming=Blaming(prompts, deployments, sessions),
         decisions=decisions,
+        freezing=Freezing(freezes, audit, people, clock),
         ways_back=WaysBack(prompts, sessions, deployments, audit, people, clock),
         registry_of=registry_of,
         people_of=people,

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from optimizer.approve.door import Decided, Door, Said
 from optimizer.approve.machine import Kind, Order
 from optimizer.approve.people import People
+from optimizer.approve.policy import Policy
 from optimizer.approve.provenance import Confirmed
 from optimizer.clock import ManualClock, iso
 from optimizer.db.port import Database
@@ -25,8 +26,10 @@ from optimizer.records.states import ItemState, SessionState
 from optimizer.records.window import Window
 from optimizer.registries.local import LocalRegistry
 from optimizer.registries.port import Registry
+from optimizer.settings.policies import PolicySettings
 from optimizer.stores.audit import AuditStore, NoticeStore, audit_body
 from optimizer.stores.deployments import DeploymentStore, Stopped
+from optimizer.stores.freezes import FreezeStore
 from optimizer.stores.sessions import SessionStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -141,6 +144,7 @@ class Office:
     agent: str = AGENT
     follow: Follow = "label"
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
+    policy: PolicySettings = field(default_factory=PolicySettings)
     people: People = field(default_factory=lambda: People(frozenset({DANA, RUI}), frozenset({DANA, RUI})))
 
     def __post_init__(self) -> None:
@@ -233,7 +237,8 @@ class Office:
         question: UUID | None = None,
         shown: Mapping[UUID, str] | None = None,
     ) -> Decided:
-        door = Door(self.sessions, self.audit, self.people, self.plan, self.clock)
+        policy = Policy(self.policy, self.people)
+        door = Door(self.sessions, FreezeStore(self.database), self.audit, policy, self.plan, self.clock)
         return await door.decide(
             session,
             orders,

@@ -53,7 +53,11 @@ class Refusal(StrEnum):
     stale = "stale"  # the prompt changed since it was shown
     nothing = "nothing"  # no item is left to which the order applies
     confirm = "confirm"  # each needs a second yes of its own
+    unfit = "unfit"  # none of it could go live as it is
+    requester = "requester"  # who asked for the run does not approve it
     frozen = "frozen"  # deployments of the agent are stopped
+    quiet = "quiet"  # not at this time of the day or week
+    capped = "capped"  # as many deployments as a day may have
     busy = "busy"  # another deployment of the prompt is under way
     unclear = "unclear"  # the orders contradict each other
     conflict = "conflict"  # someone else decided in between, again and again
@@ -67,6 +71,7 @@ class Ruling:
     session_state: SessionState | None = None
     refusal: Refusal | None = None
     failed: frozenset[UUID] = frozenset()  # approved, and left out of the deployment
+    noted: frozenset[UUID] = frozenset()  # a yes was given that is not enough yet: the item stays open
 
 
 _CLOSED = {
@@ -107,9 +112,17 @@ def may_reopen(session: Session, at: datetime) -> bool:
 
 
 def rule(
-    session: Session, orders: Sequence[Order], plan: Plan | None, shown: Mapping[UUID, str], at: datetime
+    session: Session,
+    orders: Sequence[Order],
+    plan: Plan | None,
+    shown: Mapping[UUID, str],
+    at: datetime,
+    waiting: frozenset[UUID] = frozenset(),
 ) -> Ruling:
-    """Applies the orders in turn, all or none. `shown` maps item ids to the content hash that the person saw."""
+    """Applies the orders in turn, all or none. `shown` maps item ids to the content hash that the person saw.
+
+    `waiting`: the items that need the yes of more people than have said it, so that the plan does not deploy them.
+    """
     refusal = _closed(session, orders, at) or _unusable(session, orders, plan)
     if refusal is not None:
         return Ruling(refusal=refusal)
@@ -117,6 +130,7 @@ def rule(
         return Ruling()
     states = {item.id: item.state for item in session.items}
     moves: list[Move] = []
+    noted: set[UUID] = set()
     for order in orders:
         for item in session.items:
             if item.id not in order.items and order.kind is not Kind.skip:
@@ -129,15 +143,25 @@ def rule(
                 refusal = _approvable(item, states, plan, shown)
                 if refusal is not None:
                     return Ruling(refusal=refusal)
-                step = _approval(item, plan)
+                step = _approval(item, plan, waiting)
+                noted |= {item.id} & waiting - _left_out(plan)
             states.update({move.item: move.target for move in step})
             moves.extend(step)
     skipped = any(order.kind is Kind.skip for order in orders)
-    if not moves and not skipped:
-        asked = plan is not None and any(left.may_confirm for left in plan.left_out)
-        return Ruling(refusal=Refusal.confirm if asked else Refusal.nothing)
+    if not moves and not skipped and not noted:
+        return Ruling(refusal=_why_nothing(plan))
     failed = frozenset(move.item for move in moves if move.target is ItemState.failed)
-    return Ruling(tuple(moves), _next_state(session, states, skipped), None, failed)
+    return Ruling(tuple(moves), _next_state(session, states, skipped), None, failed, frozenset(noted))
+
+
+def _left_out(plan: Plan | None) -> frozenset[UUID]:
+    return frozenset(left.item for left in (plan.left_out if plan else ()))
+
+
+def _why_nothing(plan: Plan | None) -> Refusal:
+    if plan is None or not plan.left_out:
+        return Refusal.nothing
+    return Refusal.confirm if any(left.may_confirm for left in plan.left_out) else Refusal.unfit
 
 
 def _closed(session: Session, orders: Sequence[Order], at: datetime) -> Refusal | None:
@@ -186,10 +210,11 @@ def _approvable(
     return None
 
 
-def _approval(item: Item, plan: Plan | None) -> list[Move]:
+def _approval(item: Item, plan: Plan | None, waiting: frozenset[UUID]) -> list[Move]:
     """Approved; and failed at once when the checks leave it out of the deployment for good."""
-    if plan is not None and any(left.item == item.id and left.may_confirm for left in plan.left_out):
-        return []  # it stays open: the person is asked
+    asked = plan is not None and any(left.item == item.id and left.may_confirm for left in plan.left_out)
+    if asked or item.id in waiting:
+        return []  # it stays open: the person is asked, or others are
     moves = [Move(item.id, ItemState.open, ItemState.approved)]
     if plan is None or item.id not in plan.items:
         moves.append(Move(item.id, ItemState.approved, ItemState.failed))

@@ -23,6 +23,11 @@ class People:
         """Who that is: one person may have several channel identities. Someone unnamed is their identity."""
         return self.names.get(actor, actor)
 
+    @property
+    def deciders(self) -> tuple[str, ...]:
+        """The people who may decide, each once."""
+        return tuple(sorted({self.person(actor) for actor in self.approvers}))
+
     def may_take_back(self, actor: str) -> bool:
         return actor in self.approvers or actor in self.listed
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from optimizer.loop.blame import Blaming
 from optimizer.loop.decisions import Decisions, Rebased
+from optimizer.loop.freezing import Freezing
 from optimizer.loop.measuring import Measuring
 from optimizer.loop.prompts import Prompts
 from optimizer.loop.runs import Runs
 
-__all__ = ["Blaming", "Decisions", "Measuring", "Prompts", "Rebased", "Runs"]
+__all__ = ["Blaming", "Decisions", "Freezing", "Measuring", "Prompts", "Rebased", "Runs"]

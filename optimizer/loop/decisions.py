@@ -10,6 +10,7 @@ from uuid import UUID
 from optimizer.approve.door import Decided, Door, Said
 from optimizer.approve.machine import Order, is_expired
 from optimizer.approve.people import People
+from optimizer.approve.policy import Gate, Policy
 from optimizer.approve.provenance import Confirmed
 from optimizer.clock import Clock, iso
 from optimizer.deploy.plan import make_plan
@@ -21,6 +22,7 @@ from optimizer.records.session import Item, Session
 from optimizer.records.states import ItemState
 from optimizer.stores.audit import AuditStore, audit_body
 from optimizer.stores.deployments import DeploymentStore, Stopped
+from optimizer.stores.freezes import FreezeStore
 from optimizer.stores.sessions import SessionStore
 
 _ATTEMPTS_MAX = 5  # against others who decide about the same session
@@ -40,6 +42,7 @@ class Decisions:
 
     prompts: Prompts
     sessions: SessionStore
+    freezes: FreezeStore
     deployments: DeploymentStore
     audit: AuditStore
     people_of: Callable[[str], People]
@@ -59,7 +62,8 @@ class Decisions:
         confirmed: Confirmed | None = None,
     ) -> Decided:
         """Through the one door, with a plan made from what the registry holds at this moment."""
-        door = Door(self.sessions, self.audit, self.people_of(session.agent), self.plan, self.clock)
+        policy = self.policy_of(session.agent)
+        door = Door(self.sessions, self.freezes, self.audit, policy, self.plan, self.clock)
         return await door.decide(
             session,
             orders,
@@ -69,6 +73,14 @@ class Decisions:
             snoozed_until=snoozed_until,
             confirmed=confirmed,
         )
+
+    def policy_of(self, agent: str) -> Policy:
+        return Policy(self.prompts.settings.agent(agent).policy, self.people_of(agent))
+
+    async def gate(self, agent: str, session: Session | None, actor: str) -> Gate:
+        """What the policies say at this moment to someone who looks at the session."""
+        at = self.clock.now()
+        return self.policy_of(agent).gate(session, await self.freezes.standing(agent, at), actor, at)
 
     async def plan(self, session: Session, wanted: frozenset[UUID], confirmed: Confirmed | None = None) -> Plan:
         """What approving these items would do now. `confirmed`: the checks that a second yes lets pass."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from optimizer.settings.tables import Section
 from optimizer.settings.times import Timezone
 
 _PATTERN_CHARACTERS_MAX = 500
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # The checks of a changed prompt that a policy may let a second yes pass.
 Confirmable = Literal["address", "instruction", "tainted", "changed_too_much"]
 
@@ -44,6 +44,12 @@ class QuietHoursSettings(Section):
     end: ClockTime = time(0)  # equal to `start`: no hours, only the days
     days: tuple[Weekday, ...] = ()  # all day long
     timezone: Timezone = "UTC"
+
+    @model_validator(mode="after")
+    def _leaves_a_time(self) -> Self:
+        if set(self.days) == set(WEEKDAYS):
+            raise PydanticCustomError("quiet", 'it names every day, so nothing could ever be deployed; say "freeze"')
+        return self
 
 
 class PolicySettings(Section):
