@@ -113,6 +113,13 @@ def build_parser() -> Parser:
     )
     doctor = add("doctor", "what is configured, reachable and missing")
     doctor.add_argument("--verify-audit", action="store_true", help="recompute the audit chain of every agent")
+    _blame_options(
+        add(
+            "blame",
+            "which deployment brought each sentence of a prompt, who approved it, on what evidence",
+            "Of the version that runs, unless one is named.",
+        )
+    )
     rollback = add("rollback", "take the last deployment back")
     _agent(rollback)
     rollback.add_argument("--prompt", metavar="NAME", help="only when it changed this prompt")
@@ -156,6 +163,13 @@ def _optimize_options(parser: Parser) -> None:
     parser.add_argument("--slot", help=argparse.SUPPRESS)
     parser.add_argument("--dry-run", action="store_true", help="write no session, decision or notice")
     parser.add_argument("--json", action="store_true", help="print the session as JSON")
+
+
+def _blame_options(parser: Parser) -> None:
+    parser.add_argument("prompt", metavar="PROMPT", help="the prompt, by its name")
+    _agent(parser)
+    parser.add_argument("--version", type=_positive, metavar="N", help="another version than the one that runs")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def _uninstall_options(parser: Parser) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 Tone = Literal["plain", "good", "bad"]
 DiffKind = Literal["same", "removed", "added"]
+PassageKind = Literal["old", "new", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,19 @@ class DiffLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a text, behind a column of `tag`s as wide as all others that says where it comes from.
+
+    `begins`: a line of the text begins with it; else it goes on with the one before.
+    """
+
+    tag: str
+    text: str
+    begins: bool = True
+    kind: PassageKind = "old"
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What may be overlooked: context, hints, what was left out."""
 
@@ -57,7 +71,7 @@ class Gap:
     """One blank line."""
 
 
-Block = Line | Heading | ItemLine | DiffLine | Note | Gap
+Block = Line | Heading | ItemLine | DiffLine | Passage | Note | Gap
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from bot.cards.card import Block, Card, DiffLine, DiffPart, Gap, Heading, ItemLine, Line, Note
+from bot.cards.card import Block, Card, DiffLine, DiffPart, Gap, Heading, ItemLine, Line, Note, Passage, PassageKind
 
 WIDTH = 64
 # A title that is only a little longer stays on its row: a phone breaks it better than a hard break does.
@@ -34,6 +34,7 @@ Style = Literal[
 _WORD = re.compile(r"\S+\s*|\s+")
 _ITEM_INDENT = 4
 _BULLET = "- "
+_PASSAGES: dict[PassageKind, Style] = {"old": "plain", "new": "added", "gone": "bad"}
 _MARKERS = {"removed": ("[-", "-]"), "added": ("{+", "+}")}
 
 
@@ -81,8 +82,20 @@ def block_rows(block: Block, width: int, *, slack: int = TITLE_SLACK, marked: bo
             spans = [title, Span(f"({mark})", "note")] if mark else [title]
             atoms = [[number], *_atoms(spans)]
             yield from _filled(atoms, width, slack=slack, indent=len(number.text))
+        case Passage():
+            yield from _passage(block, width)
         case DiffLine(parts):
             yield from _filled(_atoms([_drawn(part, marked=marked) for part in parts]), width)
+
+
+def _passage(block: Passage, width: int) -> Iterator[Row]:
+    """`v2 [3] | text`; the rows that go on with a line have a colon."""
+    style = _PASSAGES[block.kind]
+    indent = len(block.text) - len(block.text.lstrip(" "))
+    text = _filled(_atoms([Span(block.text, style)]), width - len(block.tag) - 3, indent=indent)
+    for number, row in enumerate(text):
+        tag, bar = (block.tag, "|" if block.begins else ":") if number == 0 else (" " * len(block.tag), ":")
+        yield _row([Span(tag, "note" if block.kind == "old" else style), Span(f" {bar} ", "note"), *row])
 
 
 def page(card: Card, number: int = 1, lines_max: int = LINES_MAX, width: int = WIDTH) -> Card:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TextIO
 
 from bot.cards.card import Card
+from bot.cards.layout import WIDTH
 from bot.terminal.lines import LineKeyboard
 from bot.terminal.plain import PlainScreen
 from bot.terminal.port import Keyboard, Screen, Step
@@ -62,19 +63,20 @@ def open_console() -> Console:
     if _is_terminal(sys.stdin) and _is_terminal(sys.stdout) and os.environ.get("TERM", "") not in _DUMB:
         from bot.terminal.prompt import PromptKeyboard
 
-        return Console(_screen(), PromptKeyboard())
-    screen = _screen()
+        return Console(open_screen(), PromptKeyboard())
+    screen = open_screen()
     # A terminal shows by itself what is typed into it.
     typed = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
     return Console(screen, LineKeyboard(_descriptor(sys.stdin), None if typed else screen.say))
 
 
-def _screen() -> Screen:
+def open_screen(*, plain_width: int = WIDTH) -> Screen:
+    """On this process's standard output: in colour where that is a real terminal, else `plain_width` wide."""
     if _is_terminal(sys.stdout) and os.environ.get("TERM", "") not in _DUMB:
         from bot.terminal.styled import StyledScreen
 
         return StyledScreen()
-    return PlainScreen(sys.stdout)
+    return PlainScreen(sys.stdout, plain_width)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

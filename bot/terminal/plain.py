@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from bot.cards.card import Card
-from bot.cards.layout import as_text
+from bot.cards.layout import WIDTH, as_text
 
 
 class PlainScreen:
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, width: int = WIDTH) -> None:
         self._stream = stream
+        self._width = width
 
     def show(self, card: Card) -> None:
-        self._write(f"{as_text(card)}\n\n")
+        self._write(f"{as_text(card, self._width)}\n\n")
 
     def say(self, text: str) -> None:
         self._write(f"{text}\n")

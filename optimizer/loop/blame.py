@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from optimizer.approve.provenance import provenance_of
@@ -25,8 +26,7 @@ _READS_AT_ONCE = 8
 _UNDONE_KINDS = ("without", "to_version")
 
 
-@dataclass(frozen=True)
-class _Published:
+class _Published(NamedTuple):
     """One version, and the deployment that published it: as the database has it, or as the registry tells."""
 
     held: PromptVersion
@@ -57,24 +57,28 @@ class Blaming:
         """
         ref = _ref(agent, prompt, self.prompts.refs(await self.prompts.declared(agent)))
         registry = self.prompts.registry_of(agent)
-        if version is None:
-            target = await registry.current(prompt, ref.label if ref.follow == "label" else None)
-        else:
-            target = await registry.version(prompt, version)
-        history = [one for one in await registry.history(prompt) if one.version < target.version]
-        recent = [target, *sorted(history, key=lambda one: one.version, reverse=True)][:VERSIONS_MAX]
+        running = await registry.current(prompt, ref.label if ref.follow == "label" else None)
+        target = running if version is None else await registry.version(prompt, version)
+        older = [one for one in await registry.history(prompt) if one.version < target.version]
+        recent = [target, *sorted(older, key=lambda one: one.version, reverse=True)][:VERSIONS_MAX]
         published = await self._published(agent, prompt, await _with_texts(registry, recent))
-        line = _line(target.version, published)
+        line = [published[number] for number in _line(target.version, published)]
+        sentences, gone = _told(line)
+        named = {one.version for one in (*sentences, *gone)} | {line[-1].held.version}
+        first = next((one.held.version for one in line if one.is_ours), None)
         labels = await registry.labels(prompt)
-        running = labels.get(ref.label) if ref.follow == "label" else max(one.version for one in (target, *history))
-        return _blamed(
-            agent,
-            prompt,
-            target.version,
-            [published[number] for number in line],
+        return Blamed(
+            agent=agent,
+            prompt=prompt,
+            version=target.version,
+            text_of=line[-1].held.version,
             labels=tuple(sorted(label for label, stands in labels.items() if stands == target.version)),
-            is_running=version is None or running == target.version,
-            has_older=len(history) >= VERSIONS_MAX,
+            is_running=running.version == target.version,
+            oldest=line[0].held.version,
+            has_older=len(older) >= VERSIONS_MAX,
+            sentences=sentences,
+            gone=gone,
+            versions=tuple(_brought(one, first) for one in reversed(line) if one.held.version in named),
         )
 
     async def _published(self, agent: str, prompt: str, versions: Sequence[PromptVersion]) -> dict[int, _Published]:
@@ -170,66 +174,45 @@ def _line(target: int, published: Mapping[int, _Published]) -> list[int]:
 def _before(number: int, published: Mapping[int, _Published]) -> int | None:
     """The version that this one was made from: as a deployment says, else the most alike of those that may be."""
     one = published[number]
-    if one.over is not None and one.over < number:
-        return one.over if one.over in published else None
-    newest = max((other for other in published if other < number), default=None)
+    over = one.over
+    if over is not None and over < number and over in published:
+        return over
     may_be: list[int] = []
-    while newest is not None:
-        may_be.append(newest)
-        other = published[newest]
+    other = max((earlier for earlier in published if earlier < number), default=None)
+    while other is not None:
+        may_be.append(other)
         # Of one that was taken back somebody may have gone on from what ran instead.
-        newest = other.over if not other.stands and other.over in published and other.over < newest else None
+        over = None if published[other].stands else published[other].over
+        other = over if over is not None and over < other and over in published else None
     return max(may_be, key=lambda other: likeness(one.held.text, published[other].held.text), default=None)
 
 
-def _blamed(
-    agent: str,
-    prompt: str,
-    version: int,
-    line: Sequence[_Published],
-    *,
-    labels: tuple[str, ...],
-    is_running: bool,
-    has_older: bool,
-) -> Blamed:
+def _told(line: Sequence[_Published]) -> tuple[tuple[BlamedSentence, ...], tuple[BlamedGone, ...]]:
+    """The sentences of the last one, and what is gone from it."""
     edits = {
         one.held.version: [(item.id, edit) for item in one.provenance.items for edit in item.edits] for one in line
     }
+    whole = {one.held.version: tuple(item.id for item in one.provenance.items) for one in line}
+
+    def items(origin: Origin) -> tuple[UUID, ...]:
+        own = (edits[origin.version][place][0] for place in origin.edits)
+        return tuple(dict.fromkeys(own)) or whole[origin.version]
+
     found = blame(
         [
             Source(one.held.version, one.held.text, tuple(edit for _, edit in edits[one.held.version]), one.restores)
             for one in line
         ]
     )
-    by_version = {one.held.version: one for one in line}
-
-    def items(origin: Origin) -> tuple[UUID, ...]:
-        known = edits[origin.version]
-        if origin.edits:
-            return tuple(dict.fromkeys(known[place][0] for place in origin.edits))
-        return tuple(item.id for item in by_version[origin.version].provenance.items)
-
-    sentences = tuple(
-        BlamedSentence(text=one.text, version=one.origin.version, items=items(one.origin)) for one in found.sentences
-    )
-    gone = tuple(
-        BlamedGone(before=one.before, text=one.text, version=one.origin.version, items=items(one.origin))
-        for one in found.gone
-    )
-    named = {one.version for one in (*sentences, *gone)} | {line[-1].held.version}
-    first = next((one.held.version for one in line if one.is_ours), None)
-    return Blamed(
-        agent=agent,
-        prompt=prompt,
-        version=version,
-        text_of=line[-1].held.version,
-        labels=labels,
-        is_running=is_running,
-        oldest=line[0].held.version,
-        has_older=has_older,
-        sentences=sentences,
-        gone=gone,
-        versions=tuple(_brought(one, first) for one in reversed(line) if one.held.version in named),
+    return (
+        tuple(
+            BlamedSentence(text=one.text, version=one.origin.version, items=items(one.origin))
+            for one in found.sentences
+        ),
+        tuple(
+            BlamedGone(before=one.before, text=one.text, version=one.origin.version, items=items(one.origin))
+            for one in found.gone
+        ),
     )
 
 

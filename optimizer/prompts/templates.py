@@ -69,6 +69,11 @@ def frame_of(template: Template) -> dict[str, Any]:
     return bare
 
 
+def block_name(line: str) -> str | None:
+    """`message 1 (system), block 1`, of a line that may name a block of a template with several."""
+    return line.strip("= ") if _MARKER.fullmatch(line) else None
+
+
 def new_template(text: str) -> dict[str, Any]:
     """A chat template of one system message, for a prompt that the registry does not have yet.
 
