@@ -52,6 +52,8 @@ def deployment_line(one: Deployment, reader: Reader, shown: Mapping[UUID, int] |
         case DeploymentState.rolled_back:
             back = f"v{one.base_version} again" if one.follow == "label" else f"the text of v{one.base_version} again"
             return Line(f"Taken back: {prompt} runs {back}; v{one.new_version} was live{_for(one)}{which}.")
+        case _ if one.rollback is not None:
+            return Line(f"Being halted: {prompt}{which}; if it is live already, it is taken back.", "bad")
         case _:
             return Line(f"Under way: {prompt}, a new version after v{one.base_version}{which}.")
 

@@ -45,6 +45,8 @@ def _line(notice: Notice, reader: Reader) -> Line:
             return Line(f"{who} took the last deployment back.")
         case "deployment_halted":
             return Line(f"{who} halted what was not live yet.")
+        case "deployment_stopping":
+            return Line(f"{who} stopped what is under way; what is live of it already is taken back.")
         case "deployment_live":
             return Line(f"Live: {prompt} v{new} (was v{base}).", "good")
         case "deployment_failed":

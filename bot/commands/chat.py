@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import re
+from contextlib import AbstractAsyncContextManager
 
 from bot.cards.card import Card, Line, Note
 from bot.cards.words import safe
@@ -13,6 +14,7 @@ from bot.channels.console import NAME, Console, open_console
 from bot.conversation.speaker import Speaker
 from bot.conversation.talk import Conversation
 from bot.identity import console_actor
+from optimizer.loop.working import working
 from optimizer.settings import load_settings
 from optimizer.wiring import Ratchet, open_ratchet
 
@@ -28,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 async def _chat(agent: str) -> None:
     async with open_ratchet(load_settings()) as ratchet:
         conversation = Conversation(ratchet, console_speaker(agent))
-        await hold(conversation, open_console(), _welcome(ratchet, agent))
+        await hold(conversation, open_console(), working(ratchet.decisions, agent), _welcome(ratchet, agent))
 
 
 def _welcome(ratchet: Ratchet, agent: str) -> Card | None:
@@ -56,11 +58,17 @@ def console_speaker(agent: str) -> Speaker:
     return Speaker(agent, NAME, "terminal", console_actor())
 
 
-async def hold(conversation: Conversation, console: Console, welcome: Card | None = None) -> None:
-    """Talks until the person leaves."""
+async def hold(
+    conversation: Conversation,
+    console: Console,
+    meanwhile: AbstractAsyncContextManager[None],
+    welcome: Card | None = None,
+) -> None:
+    """Talks until the person leaves; `meanwhile` is what goes on in the background."""
     first = await conversation.open()
     for card in (welcome, *first) if welcome else first:
         await console.send(card)
-    while (reply := await console.read()) is not None:
-        for card in await conversation.say(reply):
-            await console.send(card)
+    async with meanwhile:
+        while (reply := await console.read()) is not None:
+            for card in await conversation.say(reply):
+                await console.send(card)

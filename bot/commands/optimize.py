@@ -52,6 +52,8 @@ async def _optimize(options: argparse.Namespace, settings: Settings) -> tuple[Ru
     async with open_ratchet(settings) as ratchet:
         now = ratchet.clock.now()
         window, exact = window_of(options, now)
+        if not options.dry_run:
+            await ratchet.decisions.work(options.agent)  # what a crash left behind counts as the prompts of today
         async with AsyncExitStack() as stack:
             if not options.json:
                 await stack.enter_async_context(progress(f"Reading the traces of {options.agent}"))

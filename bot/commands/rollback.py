@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
 async def _rollback(agent: str, prompt: str | None) -> int:
     async with open_ratchet(load_settings()) as ratchet:
         await ratchet.agents.get(agent)
+        await ratchet.decisions.work(agent)  # what a crash left behind may be what is to be taken back
         live = await standing(ratchet, agent)
         newest = next((one for one in live if prompt in (None, one.prompt)), None)
         if newest is None:

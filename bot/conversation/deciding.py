@@ -21,6 +21,7 @@ from bot.conversation.orders import orders_of
 from bot.conversation.telling import Telling
 from optimizer.approve.door import Decided
 from optimizer.approve.machine import Kind, Order, Refusal, Ruling
+from optimizer.records.deployment import Deployment
 from optimizer.records.session import Item, Session
 from optimizer.records.states import LIVE, UNDER_WAY, SessionState
 
@@ -78,7 +79,7 @@ class Deciding:
         while True:
             await self._ratchet.decisions.work(chat.agent)
             batch = await self._ratchet.deployments.batch(batch_id)
-            if waited >= _WAIT_SECONDS_MAX or not any(one.state in UNDER_WAY for one in batch):
+            if waited >= _WAIT_SECONDS_MAX or not any(_worked_on(one) for one in batch):
                 return deployed_card(chat.agent, chat.environment, batch, chat.reader(), chat.shown.session)
             await asyncio.sleep(_WAIT_STEP_SECONDS)
             waited += _WAIT_STEP_SECONDS
@@ -122,6 +123,11 @@ class Deciding:
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
         own = [one for one in deployments if one.session_id == session.id and one.state in LIVE]
         return f"{own[0].prompt} v{own[0].new_version} went live" if own else "The prompt changed"
+
+
+def _worked_on(one: Deployment) -> bool:
+    """Whether a worker has its batch, or is still to do something about it."""
+    return one.worker is not None or one.state in UNDER_WAY or (one.state in LIVE and not one.stands)
 
 
 def _approved(orders: Sequence[Order]) -> frozenset[UUID]:

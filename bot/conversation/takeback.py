@@ -15,7 +15,7 @@ from optimizer.records.states import UNDER_WAY, ItemState
 from optimizer.wiring import Ratchet
 
 _QUESTION_MINUTES = 10
-# A batch to be carried out, a sentence, or a sentence with the replies that would work.
+# A batch of which is told what becomes of it, a sentence, or a sentence with the replies that would work.
 Answer = UUID | str | tuple[str, tuple[str, ...]]
 
 NOT_LISTED = "You are not listed for this agent, so nothing was done; ask one of its approvers."
@@ -61,10 +61,15 @@ class TakeBack:
             return NOT_LISTED
         agent = self._chat.agent
         newest = await self._ratchet.deployments.newest(agent)
-        if any(one.state in UNDER_WAY for one in newest):
-            if await self._ratchet.decisions.halt(agent, self._chat.speaker.said(text, "halt")):
+        under_way = {one.id for one in newest if one.state in UNDER_WAY}
+        if under_way:
+            stopped = await self._ratchet.decisions.halt(agent, self._chat.speaker.said(text, "halt"))
+            newest = await self._ratchet.deployments.newest(agent)
+            unsure = next((one for one in newest if one.id in under_way and one.rollback is not None), None)
+            if unsure is not None:
+                return unsure.batch_id  # it may be live already: told when that is known
+            if stopped.halted:
                 return "Halted: nothing of that goes live."
-            await self._ratchet.decisions.work(agent)  # it could not be halted any more
         live = await self._live()
         if not live:
             return self._nothing_to_undo()
