@@ -1,0 +1,76 @@
+"""Whether a text is a template of its format, as the format's own parser says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from string import Formatter
+
+from jinja2 import TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from optimizer.prompts.hidden import visible
+from optimizer.prompts.placeholders import SyntaxProblem, new_syntax_problems
+from optimizer.prompts.spans import shorten
+
+# The lines that name the messages of a template with several; each message is a template of its own.
+_MARKER = re.compile(r"^={3,} (?:message \d+ \([a-z_]{1,20}\), )?block \d+ ={3,}$", re.MULTILINE)
+_PARSER = ImmutableSandboxedEnvironment()
+
+
+def new_format_problems(base: str, new: str, template_format: str) -> tuple[SyntaxProblem, ...]:
+    """What is wrong with the new text as a template, and is not with the base. Parsed, never rendered.
+
+    jinja2 by its parser, f-string by Python's; a prompt whose registry names no format (`""`) by its braces. Of a
+    template with several messages, each text by itself.
+    """
+    found = new_syntax_problems(base, new)
+    if template_format not in _PROBLEMS or any(problem_of(text, template_format) for _, text in _texts(base)):
+        return found
+    own = (
+        SyntaxProblem(line + problem.line - 1, problem.what)
+        for line, text in _texts(new)
+        if (problem := problem_of(text, template_format)) is not None
+    )
+    return (*found, *own)
+
+
+def problem_of(text: str, template_format: str) -> SyntaxProblem | None:
+    """The first thing that the parser of the format does not take; None for a format without one."""
+    parse = _PROBLEMS.get(template_format)
+    return parse(text) if parse else None
+
+
+def _texts(text: str) -> Iterator[tuple[int, str]]:
+    """The texts of the messages, each with the line that it begins in, from 1."""
+    start = 0
+    for match in [*_MARKER.finditer(text), None]:
+        end = match.start() if match else len(text)
+        yield text.count("\n", 0, start) + 1, text[start:end]
+        start = match.end() if match else end
+
+
+def _jinja_problem(text: str) -> SyntaxProblem | None:
+    try:
+        _PARSER.parse(text)
+    except TemplateSyntaxError as error:
+        return SyntaxProblem(error.lineno, _told(error.message))
+    except RecursionError:
+        return SyntaxProblem(1, "it is nested too deeply")
+    return None
+
+
+def _field_problem(text: str) -> SyntaxProblem | None:
+    try:
+        for _ in Formatter().parse(text):
+            pass
+    except ValueError as error:
+        return SyntaxProblem(1, _told(str(error)))
+    return None
+
+
+_PROBLEMS = {"jinja2": _jinja_problem, "f-string": _field_problem}
+
+
+def _told(message: str | None) -> str:
+    return shorten(visible(message or "a place that cannot be read")).rstrip(".")
