@@ -16,7 +16,7 @@ from optimizer.clock import Clock, SystemClock
 from optimizer.db import migrate
 from optimizer.db.port import Database
 from optimizer.errors import SettingsError
-from optimizer.loop import Blaming, Decisions, Freezing, Measuring, Prompts, Runs
+from optimizer.loop import Blaming, Decisions, Freezing, Measuring, Prompts, Reloading, Runs, Watching
 from optimizer.loop.ways_back import WaysBack
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.registries.local import LocalRegistry
@@ -31,6 +31,7 @@ from optimizer.stores.references import ReferenceStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
 from optimizer.stores.traces import TraceStore
+from optimizer.stores.watching import WatchingStore
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,11 @@ class Ratchet:
     prompts: Prompts
     owner_tables: OwnerTables
     runs: Runs
+    watching: Watching
     blaming: Blaming
     decisions: Decisions
-    freezing: Freezing
     ways_back: WaysBack
+    freezing: Freezing
     registry_of: Callable[[str], Registry]
     people_of: Callable[[str], People]
 
@@ -140,10 +142,13 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
     traces = TraceStore(database)
     deployments, audit = DeploymentStore(database), AuditStore(database)
     worker_name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    prompts = Prompts(settings, clock, agents, registry_of, deployments, ReferenceStore(database), traces)
-    measuring = Measuring(sessions, deployments, rollups, traces, clock)
+    references, watched = ReferenceStore(database), WatchingStore(database)
+    prompts = Prompts(settings, clock, agents, registry_of, deployments, references, traces, watched)
+    measuring = Measuring(sessions, deployments, rollups, watched, clock)
+    reloading = Reloading(prompts, watched, clock, worker_name)
+    watching = Watching(prompts, deployments, watched, rollups, reloading, clock)
     owner_tables = OwnerTables(settings, OwnerTableStore(database), agents, audit, registry_of, clock)
-    runs = Runs(prompts, sessions, measuring, traces, rollups, clock, worker_name, owner_tables)
+    runs = Runs(prompts, sessions, measuring, watching, traces, rollups, clock, worker_name, owner_tables)
     freezes = FreezeStore(database)
     decisions = Decisions(prompts, sessions, freezes, deployments, audit, people, clock, worker_name)
     return Ratchet(
@@ -161,10 +166,11 @@ def wire(settings: Settings, database: Database, clock: Clock, people: Callable[
         prompts=prompts,
         owner_tables=owner_tables,
         runs=runs,
+        watching=watching,
         blaming=Blaming(prompts, deployments, sessions),
         decisions=decisions,
-        freezing=Freezing(freezes, audit, people, clock),
         ways_back=WaysBack(prompts, sessions, deployments, audit, people, clock),
+        freezing=Freezing(freezes, audit, people, clock),
         registry_of=registry_of,
         people_of=people,
     )

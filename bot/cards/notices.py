@@ -6,6 +6,7 @@ from bot.cards.card import Card, Line, Note, Tone
 from bot.cards.deployments import TAKE_BACK
 from bot.cards.history import decision
 from bot.cards.verdict import verdict_line
+from bot.cards.watched import watched
 from bot.cards.words import Reader, safe, sentence, subject
 from optimizer.records.verdict import Verdict
 from optimizer.stores.audit import Notice
@@ -20,10 +21,12 @@ _SESSIONS = {
 
 def notice_card(notice: Notice, agent: str, environment: str, reader: Reader) -> Card:
     """One notice; what this code has no words for is named, never left out."""
-    line = _line(notice, reader)
+    noticed = watched(notice.kind, notice.body, reader)
+    line = noticed.line if noticed else _line(notice, reader)
     ago = f", {reader.ago(notice.created_at)}"
     line = Line(line.text.removesuffix(".") + f"{ago}.", line.tone)
-    blocks = (line, Note(TAKE_BACK)) if notice.kind == "deployment_live" else (line,)
+    note = TAKE_BACK if notice.kind == "deployment_live" else noticed.advice if noticed else None
+    blocks = (line, Note(note)) if note else (line,)
     choices = ("rollback", "status") if notice.kind == "deployment_live" else ("status",)
     if notice.kind == "session_pending":
         choices = ("show all", "skip")

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from bot.cards.card import Block, Card, Line, Note
 from bot.cards.deployments import deployment_line, numbers_of, standing_line
 from bot.cards.session import session_choices, to_deploy, to_do
+from bot.cards.watched import standing_watched
 from bot.cards.words import Reader, length, numbers, subject
 from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.deployment import Deployment
 from optimizer.records.session import Session
 from optimizer.records.states import LIVE, UNDER_WAY, SessionState
+from optimizer.records.watched import Sighting
 
 _LIVE_SHOWN_MAX = 5
+_WATCHED_SHOWN_MAX = 6
 
 
 def status_card(
@@ -22,8 +25,9 @@ def status_card(
     session: Session | None,
     deployments: Sequence[Deployment],
     reader: Reader,
+    sightings: Sequence[Sighting] = (),
 ) -> Card:
-    """`session`: the newest one, whatever its state; `deployments`: the newest first."""
+    """`session`: the newest one, whatever its state; `deployments`: the newest first; `sightings`: of them."""
     pending = session is not None and session.state is SessionState.pending and reader.now < session.expires_at
     blocks: list[Block] = list(_session_blocks(session, reader)) if session and pending else []
     if not blocks:
@@ -33,6 +37,7 @@ def status_card(
     live = newest_of_each_prompt(deployments)
     blocks += [deployment_line(one, reader, shown) for one in under_way[:_LIVE_SHOWN_MAX]]
     blocks += [standing_line(one, reader) for one in live[:_LIVE_SHOWN_MAX]]
+    blocks += list(standing_watched(deployments, sightings, reader))[:_WATCHED_SHOWN_MAX]
     if not live and not under_way:
         blocks.append(Note("Nothing that I deployed is live."))
     choices = session_choices(session.items) if session and pending else ("run optimization", "history")

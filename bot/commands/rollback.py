@@ -37,6 +37,7 @@ async def _rollback(agent: str, prompt: str | None) -> int:
         if refused is not None:
             raise RatchetError(refused)
         await ratchet.decisions.work(agent)
+        await ratchet.watching.watch(agent)
         return _told(await ratchet.deployments.batch(newest.batch_id))
 
 

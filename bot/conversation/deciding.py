@@ -80,6 +80,7 @@ class Deciding:
             await self._ratchet.decisions.work(chat.agent)
             batch = await self._ratchet.deployments.batch(batch_id)
             if waited >= _WAIT_SECONDS_MAX or not any(_worked_on(one) for one in batch):
+                await self._ratchet.watching.watch(chat.agent)
                 return deployed_card(chat.agent, chat.environment, batch, chat.reader(), chat.shown.session)
             await asyncio.sleep(_WAIT_STEP_SECONDS)
             waited += _WAIT_STEP_SECONDS

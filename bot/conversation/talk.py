@@ -43,6 +43,7 @@ class Conversation:
         """What the chat begins with: what the newest run found. Raises `NotFoundError` for an unknown agent."""
         self._chat.environment = (await self._ratchet.agents.get(self._chat.agent)).environment
         await self._ratchet.decisions.work(self._chat.agent)
+        await self._ratchet.watching.watch(self._chat.agent)
         cards = await self._telling.present()
         await self._telling.begin()
         return self._chat.answer(cards)

@@ -109,7 +109,8 @@ class Telling:
         reader = self._chat.reader()
         newest = await self._quiet_run()
         alarm = [quiet_card(newest, self._chat.environment, reader)] if newest and newest.status == "alarm" else []
-        status = status_card(agent, self._chat.environment, session, deployments, reader)
+        sightings = await self._ratchet.watching.sightings(agent)
+        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings)
         return [*without_replies(alarm), status]
 
     async def history(self) -> Card:

@@ -21,22 +21,20 @@ from optimizer.observe.resolve import Resolver
 from optimizer.observe.snapshot import read_told
 from optimizer.records.deployment import Deployment
 from optimizer.records.snapshot import MONTH
-from optimizer.records.states import DeploymentState
 from optimizer.records.verdict import Outcome, Verdict
 from optimizer.records.window import Window
 from optimizer.stores.audit import audit_body
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.sessions import SessionStore
-from optimizer.stores.traces import TraceStore
+from optimizer.stores.watching import WatchingStore
 
 
 class Measured(NamedTuple):
-    """A deployment and its verdict; `seen_at`: when its version first ran, where that is not written down yet."""
+    """A deployment and its verdict."""
 
     deployment: Deployment
     verdict: Verdict
-    seen_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,25 @@ class Measuring:
     sessions: SessionStore
     deployments: DeploymentStore
     rollups: RollupStore
-    traces: TraceStore
+    watching: WatchingStore
     clock: Clock
 
     async def verdicts(self, agent: str, window: Window, resolver: Resolver) -> tuple[Measured, ...]:
-        """What the newest deployment of each prompt did up to the window's end, newest first."""
-
+        """What the newest deployment of each prompt did up to the window's end, newest first; of one whose label
+        somebody moved elsewhere, up to then."""
         measured: list[Measured] = []
         deployments = await self.deployments.newest(agent)
+        ended = {
+            one.deployment_id: min(one.at, datetime.fromisoformat(one.body.get("moved_at") or iso(one.at)))
+            for one in await self.watching.sightings(agent)
+            if one.what == "place" and one.value
+        }
         for deployment in newest_of_each_prompt(deployments):
+            until = min(window.until, ended.get(deployment.id, window.until))
             live_at = deployment.live_at
-            if live_at is not None and live_at < window.until:
-                verdict = await self._verdict(deployment, deployments, live_at, window.until, resolver)
-                seen_at = await self._seen_at(deployment, verdict, Window(since=live_at, until=window.until), resolver)
-                measured.append(Measured(deployment, verdict, seen_at))
+            if live_at is not None and live_at < until:
+                verdict = await self._verdict(deployment, deployments, live_at, until, resolver)
+                measured.append(Measured(deployment, verdict))
         return tuple(measured)
 
     async def _verdict(
@@ -79,39 +82,23 @@ class Measuring:
         own = (Window(since=since, until=live_at), Window(since=live_at, until=until))
         return compare_by_time(deployment, *await self.rollups.read_all(agent, own))
 
-    async def _seen_at(
-        self, deployment: Deployment, verdict: Verdict, since_live: Window, resolver: Resolver
-    ) -> datetime | None:
-        """When the first trace under the new version began, for a deployment that was not seen before."""
-        if deployment.state is not DeploymentState.live or not verdict.seen:
-            return None
-        version = f"{deployment.prompt}@{deployment.new_version}"
-        first = [
-            at
-            for span in resolver.spans(since_live)
-            for (prompt, reference), at in (await self.traces.first_under(deployment.agent, span)).items()
-            if version in resolver.means(prompt, reference, span)
-        ]
-        return min(first, default=None)
-
     async def write_down(self, measured: Sequence[Measured], severities: Mapping[str, float]) -> None:
-        """Closes deployments that were seen in traffic, and keeps verdicts that changed.
+        """Keeps verdicts that changed.
 
         `severities`: how bad the findings of this run are, by key. What no rule sees any more stands at
         nothing: if it comes back, it is told at once.
         """
-        for deployment, verdict, seen_at in measured:
+        for deployment, verdict in measured:
             is_new = deployment.verdict is None or verdict.says_other_than(deployment.verdict)
-            first_seen = deployment.state is DeploymentState.live and verdict.seen
-            if not verdict.sessions_after or not (first_seen or is_new):
+            if not verdict.sessions_after or not is_new:
                 continue
             at = self.clock.now()
             body = verdict.model_dump(mode="json")
-            told = is_new and verdict.outcome is not Outcome.not_enough_data
+            told = verdict.outcome is not Outcome.not_enough_data
             keys = await self._keys(deployment) if told else {}
             await self.deployments.observe(
                 deployment.id,
-                seen_at=(seen_at or at) if verdict.seen else None,
+                seen_at=None,
                 verdict=body,
                 severities=[{"id": str(id_), "severity": severities.get(key, 0.0)} for id_, key in keys.items()],
                 notices=[{"kind": "verdict", "session_id": None, "actor": None, "body": body}] if told else [],

@@ -10,12 +10,14 @@ from itertools import product
 from optimizer.clock import Clock
 from optimizer.errors import InputError
 from optimizer.observe.appearance import EVE, Publication, appearances, cuts_of, publications
+from optimizer.observe.follow import Versions, contradictions, follow_windows, loading_of
 from optimizer.observe.resolve import Appearance, Composed, RegistryVersion, Resolver
 from optimizer.prompts.includes import compose_includes
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import Deployment, LabelMove, PromptRef, PromptVersion
 from optimizer.records.snapshot import MONTH, WEEK
 from optimizer.records.traced import Segment, Traced
+from optimizer.records.watched import Loading
 from optimizer.records.window import Window
 from optimizer.registries.port import Registry
 from optimizer.settings import Settings
@@ -23,10 +25,12 @@ from optimizer.stores.agents import Agent, AgentStore
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.references import ReferenceStore
 from optimizer.stores.traces import TraceStore
+from optimizer.stores.watching import WatchingStore
 
 DEPLOYMENTS_MAX = 50
 PUBLICATIONS_MAX = 4  # of each prompt, the newest: for those before them, references that nobody knows stay unknown
 VERSIONS_MAX = 8  # of each prompt that is composed with others
+LOADED_TRACES = 200  # of each span without a change: enough to tell how a prompt is loaded
 COMPOSED_MAX = 512  # texts of one prompt with its includes
 
 
@@ -41,6 +45,7 @@ class Prompts:
     deployments: DeploymentStore
     references: ReferenceStore
     traces: TraceStore
+    watching: WatchingStore
 
     async def declared(self, agent: str) -> Agent:
         """The agent, with what ratchet.toml says of it. Raises `NotFoundError` for one that nobody knows."""
@@ -102,6 +107,31 @@ class Prompts:
         spans = resolver.spans(Window(since=now - WEEK, until=now))
         segments = await self.references.read(agent, [spans[0].since, *(span.until for span in spans)])
         return {name: resolver.traced(name, refs[name].label, segments, WEEK.days) for name in names if name in refs}
+
+    async def loadings(
+        self, agent: str, refs: Mapping[str, PromptRef], resolver: Resolver, names: Iterable[str]
+    ) -> tuple[Loading, ...]:
+        """How these prompts are loaded, as the traces of the last 30 days show it; nothing where they do not."""
+        now, found = self.clock.now(), list[Loading | None]()
+        for name in sorted(set(names) & set(refs)):
+            standing = await self.registry_of(agent).labels(name)
+            versions = Versions.of(name, refs[name], resolver, standing)
+            windows = follow_windows(versions, now - MONTH, now)
+            spans = await self.watching.named(agent, windows, traces_max=LOADED_TRACES)
+            found.append(loading_of(versions, spans, resolver))
+        return tuple(one for one in found if one is not None)
+
+    async def misread(
+        self, agent: str, refs: Mapping[str, PromptRef], resolver: Resolver, names: Iterable[str]
+    ) -> tuple[str, ...]:
+        """A sentence for each of these prompts that is loaded otherwise than deploying it assumes."""
+        loadings = await self.loadings(agent, refs, resolver, names)
+        return contradictions(agent, loadings, refs, self.follow_given(agent))
+
+    def follow_given(self, agent: str) -> frozenset[str]:
+        """The prompts of which ratchet.toml says how they are loaded; of the others the label is assumed."""
+        prompts = self.settings.agent(agent).prompts
+        return frozenset(name for name, prompt in prompts.items() if prompt.follow_given)
 
     async def _appearances(
         self, agent: str, name: str, published: Sequence[Publication], segments: Sequence[Segment], known: Resolver

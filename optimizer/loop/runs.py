@@ -16,6 +16,7 @@ from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.measuring import Measured, Measuring
 from optimizer.loop.prompts import Prompts
+from optimizer.loop.watching import Watching
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.observe.snapshot import fold_all, take_snapshot
 from optimizer.propose.items import Proposal, propose
@@ -44,6 +45,7 @@ class Runs:
     prompts: Prompts
     sessions: SessionStore
     measuring: Measuring
+    watching: Watching
     traces: TraceStore
     rollups: RollupStore
     clock: Clock
@@ -73,6 +75,7 @@ class Runs:
         if joined is not None:
             return joined
         try:
+            await self.watching.watch(agent)
             found = await self._look(declared, window, exact, pulled.alarms)
             severities = {finding.key: finding.severity for finding in found.diagnosis.findings}
             await self.measuring.write_down(found.measured, severities)
@@ -107,6 +110,7 @@ class Runs:
         proposal = propose(diagnosis.findings, snapshot.facts, texts, pinned, answered, uuid4, self.clock.now())
         touched = {edit["prompt"] for item in proposal.items for edit in item["edits"]}
         traced = await self.prompts.traced(declared.agent, refs, resolver, touched)
+        misread = await self.prompts.misread(declared.agent, refs, resolver, touched)
         newest = await self.traces.newest(declared.agent)
         return _Found(
             snapshot,
@@ -115,7 +119,7 @@ class Runs:
             measured,
             exact,
             alarms + traffic_alarms(snapshot, newest, exact=exact),
-            untold(declared.agent, list(traced.values())),
+            misread + untold(declared.agent, list(traced.values())),
         )
 
     async def _save(self, run_id: UUID, found: _Found, started: float) -> RunReport:

@@ -16,6 +16,7 @@ from optimizer.clock import timezone_named
 from optimizer.errors import SettingsError
 from optimizer.settings.environment import Environment
 from optimizer.settings.policies import PolicySettings, QuietHoursSettings
+from optimizer.settings.reload import ReloadSettings
 from optimizer.settings.tables import (
     AgentConfigSettings,
     ConfigColumns,
@@ -38,6 +39,11 @@ class PromptSettings(Section):
     includes: dict[str, str] = Field(default_factory=dict[str, str])
     required: tuple[str, ...] = ()
 
+    @property
+    def follow_given(self) -> bool:
+        """Whether the owner said how the prompt is loaded; else the label is an assumption."""
+        return "follow" in self.model_fields_set
+
 
 class ScheduleSettings(Section):
     cron: Cron = "0 6 * * *"
@@ -58,6 +64,7 @@ class AgentSettings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     budget: BudgetSettings = BudgetSettings()
     policy: PolicySettings = PolicySettings()
+    reload: ReloadSettings | None = None
     expires_hours: float = Field(default=72.0, gt=0, le=_HOURS_MAX)  # how long a session waits for its decision
 
 
@@ -249,6 +256,7 @@ def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
             "budget": BudgetSettings,
             "policy": PolicySettings,
             "quiet_hours": QuietHoursSettings,
+            "reload": ReloadSettings,
         },
         "people": {"": PersonSettings},
         "traces": {"": TracesSettings, "columns": TraceColumns},

@@ -39,4 +39,5 @@ class Environment(BaseSettings):
     green_api_url: str | None = None
     whatsapp_allowed_chat_id: str | None = None
     web_api_key: SecretStr | None = None
+    ratchet_reload_secret: SecretStr | None = None  # signs what is sent to an agent's reload address
     public_url: str | None = None
