@@ -27,7 +27,7 @@ def bases_and_edits(draw: st.DrawFn) -> tuple[str, list[Edit]]:
     """A text whose lines all differ, and edits of some of its lines that do not overlap: replaced, added to, gone."""
     count = draw(st.integers(2, 12))
     words = st.text("ab \u00e9.{}", max_size=12)
-    lines = [f"{number}: {draw(words)}\n" for number in range(count)]
+    lines = [f"{number:02}: {draw(words)}\n" for number in range(count)]
     chosen = draw(st.lists(st.integers(0, count - 1), unique=True, min_size=1))
     edits: list[Edit] = []
     for number in chosen:
