@@ -118,6 +118,10 @@ def already(numbers: Sequence[int], state: str) -> str:
     return f"{join_numbers(numbers)} {'was' if len(numbers) == 1 else 'were'} {state}."
 
 
+def item_or_version(number: int) -> str:
+    return f"Item {number}, or version {number}?"
+
+
 def what_about(numbers: Sequence[int]) -> str:
     return f"What should happen with {join_numbers(numbers[:_EXAMPLES_MAX])}?"
 

@@ -1,7 +1,7 @@
 """Lexemes to clauses, by recursive descent: syntax only, nothing is known of the pending items here.
 
     message  = opening [clause {separator clause}] closing
-    clause   = [just | only] verb [target] [only]  |  split list particle  |  list state  |  list thumb
+    clause   = [just | only] verb [target] [only]  |  roll back [prompt] to version  |  split list particle  |  list state  |  list thumb
              | thumb [on] list  |  don't verb [target]  |  snooze [time]  |  edit list ":" free text
     target   = nothing | all [except list] | kind [except list] | both [kind] | rest | pronoun | [only] list
     list     = element {[joiner] element}
@@ -25,6 +25,7 @@ _MANNERS = (Role.GREETING, Role.POLITE, Role.FILLER, Role.YES, Role.EMOJI)
 _CLOSING = (*_PAUSES, Role.POLITE, Role.THANKS, Role.NOW, Role.EMOJI, Role.ASKING)
 _NO_ORDER = (*_CLOSING, *_MANNERS, Role.CHEER, Role.NO)
 THUMB_UP = "\U0001f44d"
+_BACK = "back"
 # "history last week", "did you deploy 3 yesterday": a time changes nothing about the answer.
 _LOOKS_BACK = frozenset({Action.HISTORY, Action.STATUS})
 
@@ -36,6 +37,10 @@ class Clause:
     action: Action
     target: Target = BARE
     denied: bool = False  # "don't deploy ..."
+    prompt: str | None = None  # "roll back core ..."
+    version: int | None = None  # "... to v3"
+    unclear: int | None = None  # "roll back to 3": an item, or a version
+    only: bool = False  # "take back only 3"
     needs_target: bool = False
     duration: timedelta | None = None
     start: int = 0
@@ -147,7 +152,9 @@ def _read_split(cursor: Cursor, split: Lexeme) -> Clause | None:
     particle = cursor.take(Role.PARTICLE)
     if target is None or particle is None or target.scope is Scope.BARE or split.entry.action is None:
         return None
-    return Clause(split.entry.action, target) if particle.entry.particle == split.entry.particle else None
+    if particle.entry.particle == split.entry.particle:
+        return Clause(split.entry.action, target)
+    return Clause(split.entry.back, target) if split.entry.back and particle.entry.particle == _BACK else None
 
 
 def _read_state(cursor: Cursor) -> Clause | None:
@@ -168,6 +175,8 @@ def _read_verb(cursor: Cursor, verb: Lexeme, only: Lexeme | None) -> Clause | No
         return Clause(action, Target(Scope.WHOLE))
     if action is Action.SNOOZE:
         return _read_snooze(cursor)
+    if action is Action.ROLLBACK:
+        return _read_rollback(cursor, only)
     if action is Action.RUN:
         cursor.take(Role.NOW)
     target = read_target(cursor)
@@ -183,6 +192,32 @@ def _read_verb(cursor: Cursor, verb: Lexeme, only: Lexeme | None) -> Clause | No
     if narrowed:
         cursor.take(Role.ONLY)
     return Clause(action, target, needs_target=verb.entry.needs_target)
+
+
+def _read_rollback(cursor: Cursor, only: Lexeme | None) -> Clause | None:
+    """ "roll back", "roll back 3", "roll back core to v3", "roll back to version 3"."""
+    if cursor.peek().role is Role.ARTICLE and cursor.peek(1).role is Role.PROMPT:
+        cursor.take(Role.ARTICLE)
+    named = cursor.take(Role.PROMPT)
+    prompt = named.text if named else None
+    if cursor.take(Role.TO):
+        word = cursor.take(Role.VERSION)
+        number = word if word and word.entry.number is not None else cursor.take(Role.NUMBER)
+        if only or number is None or number.entry.number is None:
+            return None
+        if named or word:
+            return Clause(Action.ROLLBACK, prompt=prompt, version=number.entry.number)
+        return Clause(Action.ROLLBACK, unclear=number.entry.number)
+    if named:
+        return None if only else Clause(Action.ROLLBACK, prompt=prompt)
+    alone = cursor.peek().role in (Role.ONLY, Role.JUST)
+    target = read_target(cursor)
+    listed = target is not None and target.scope is Scope.LIST
+    before = only is not None and only.role is Role.ONLY
+    if target is None or (before and not listed):
+        return None
+    after = listed and cursor.take(Role.ONLY) is not None
+    return Clause(Action.ROLLBACK, target, only=before or alone or after)
 
 
 def _read_snooze(cursor: Cursor) -> Clause | None:

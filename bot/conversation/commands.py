@@ -55,6 +55,9 @@ class Command:
     all_items: bool = False
     duration: timedelta | None = None  # snooze; None for "tomorrow" and the like: `words` has them
     words: str = ""  # as they were written
+    prompt: str | None = None  # roll back: which
+    version: int | None = None  # roll back: to which
+    only: bool = False  # roll back: these items alone
 
 
 @dataclass(frozen=True, slots=True)

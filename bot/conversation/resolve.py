@@ -34,6 +34,9 @@ def resolve(
     named = named_numbers(merged)
     if len(merged) > 2:
         return ledger.ask(asking.TOO_MANY, named)
+    unclear = next((clause.unclear for clause in merged if clause.unclear is not None), None)
+    if unclear is not None:
+        return Question(asking.item_or_version(unclear), (f"roll back {unclear}", f"roll back to v{unclear}"))
     if asked and any(clause.action not in _LOOKS for clause in merged):
         return ledger.ask(asking.GUARD_TEXTS[Role.ASKING], named)
     if not pending and any(clause.action in _NEEDS_PENDING for clause in merged):
@@ -68,7 +71,8 @@ def _carry_out(clauses: Sequence[Clause], ledger: Ledger, text: str) -> Understo
                 return ledger.ask(asking.CONTRADICTION, picked.numbers)
             ledger = _mark(clause.action, picked.numbers, ledger, notices)
         words = text[clause.start : clause.end]
-        commands.append(Command(clause.action, picked.numbers, picked.everything, clause.duration, words))
+        back = (clause.prompt, clause.version, clause.only)
+        commands.append(Command(clause.action, picked.numbers, picked.everything, clause.duration, words, *back))
     return Understood(tuple(commands), deploys, tuple(notices))
 
 

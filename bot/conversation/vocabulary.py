@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
 from bot.conversation.commands import Action, ItemType
 from bot.conversation.tokens import Token, TokenKind
+
+
+_VERSION = re.compile(r"v[1-9][0-9]{0,5}")
+_NAME_LEXEMES_MAX = 12  # of a prompt's name
 
 
 class Role(Enum):
@@ -32,6 +37,8 @@ class Role(Enum):
     NOUN = auto()
     KIND = auto()  # "prompt changes"
     PRONOUN = auto()
+    PROMPT = auto()  # the name of one, where a version may follow
+    VERSION = auto()  # "v3" with its number, or the word before one
     ARTICLE = auto()
     AND = auto()
     THEN = auto()
@@ -95,6 +102,7 @@ class Entry:
     plural: bool = False
     guard: Role | None = None  # what else the word is, where it plays another part: "never" denies
     particle: str = ""  # of a split verb, or the particle itself
+    back: Action | None = None  # of a split verb that means another thing with "back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,34 @@ def read_lexemes(tokens: tuple[Token, ...], vocabulary: Vocabulary) -> tuple[Lex
     return tuple(lexemes)
 
 
+def mark_prompts(lexemes: tuple[Lexeme, ...], text: str, names: Collection[str]) -> tuple[Lexeme, ...]:
+    """The same lexemes, with the name of a prompt as one of them where it follows a verb that takes back.
+
+    `text` is what they were read from. A name whose words mean something else is a name only before "to".
+    """
+    known = {name.lower(): name for name in names}
+    marked: list[Lexeme] = []
+    at = 0
+    while at < len(lexemes):
+        here = lexemes[at]
+        marked.append(here)
+        at += 1
+        if here.role is not Role.VERB or here.entry.action is not Action.ROLLBACK:
+            continue
+        if at < len(lexemes) and lexemes[at].role is Role.ARTICLE:
+            at += 1
+            marked.append(lexemes[at - 1])
+        for end in range(min(len(lexemes), at + _NAME_LEXEMES_MAX), at, -1):
+            run = lexemes[at:end]
+            name = known.get(text[run[0].start : run[-1].end].lower())
+            before_to = end < len(lexemes) and lexemes[end].role is Role.TO
+            if name is not None and (before_to or any(one.role is Role.UNKNOWN for one in run)):
+                marked.append(Lexeme(Entry(Role.PROMPT), name, run[0].start, run[-1].end, run[0].glued))
+                at = end
+                break
+    return tuple(marked)
+
+
 def guard_in(tokens: tuple[Token, ...], vocabulary: Vocabulary) -> Role | None:
     """A role that forbids a deploy, a no first; looked for word by word, so that no phrase can hide it."""
     found: Role | None = None
@@ -212,7 +248,9 @@ def _longest_phrase(tokens: tuple[Token, ...], at: int, vocabulary: Vocabulary) 
 
 
 def _number_with_suffix(word: str, vocabulary: Vocabulary) -> Entry:
-    """ "4th" and "2h"; three digits are enough for both."""
+    """ "4th" and "2h", where three digits are enough; and "v12"."""
+    if _VERSION.fullmatch(word):
+        return Entry(Role.VERSION, number=int(word[1:]))
     suffix = word.lstrip("0123456789")
     digits = word[: len(word) - len(suffix)]
     if not digits or len(digits) > 3 or digits.startswith("0"):

@@ -30,7 +30,7 @@ _VERBS: tuple[tuple[Entry, str], ...] = tuple(
         (Action.RUN, "run,run optimization,run optimisation,run the optimization,run an optimization,"
                      "run a new optimization,start optimization,start an optimization,"
                      "start a new optimization,start a new optimization run,optimize,optimise,run again"),
-        (Action.ROLLBACK, "rollback,roll back,revert"),
+        (Action.ROLLBACK, "rollback,roll back,revert,take back"),
         (Action.UNDO, "undo,undo that,undo it,scratch that"),
         (Action.HELP, "help,commands,how do i deploy,how does this work,what can i say"),
         (Action.SNOOZE, "snooze,snooze it,remind me,hold off"),
@@ -47,7 +47,8 @@ _VERBS: tuple[tuple[Entry, str], ...] = tuple(
 
 _SPLITS: tuple[tuple[Entry, str], ...] = (
     (Entry(Role.SPLIT, Action.RESTORE, particle="back"), "put,bring,add"),
-    (Entry(Role.SPLIT, Action.REMOVE, particle="out"), "take,leave"),
+    (Entry(Role.SPLIT, Action.REMOVE, particle="out"), "leave"),
+    (Entry(Role.SPLIT, Action.REMOVE, particle="out", back=Action.ROLLBACK), "take"),
     (Entry(Role.SPLIT, Action.ROLLBACK, particle="back"), "roll"),
     (Entry(Role.PARTICLE, particle="back"), "back"),
     (Entry(Role.PARTICLE, particle="out"), "out"),
@@ -82,6 +83,7 @@ _TARGETS: tuple[tuple[Entry, str], ...] = (
     (Entry(Role.KIND, item_type="config_change", plural=True), "config changes"),
     (Entry(Role.KIND, item_type="code_change", plural=True), "code changes"),
     (Entry(Role.PRONOUN), "it,this,that,them,these,those,this one,that one"),
+    (Entry(Role.VERSION), "version"),
     (Entry(Role.ARTICLE), "the,a,an"),
     (Entry(Role.ORDINAL, number=-1, spelled=True), "last"),
     (Entry(Role.AND), "and,also"),
