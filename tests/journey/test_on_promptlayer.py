@@ -11,7 +11,7 @@ from optimizer.db.port import Database
 from optimizer.records.states import DeploymentState
 from optimizer.settings import AgentSettings, Environment, FileSettings, PromptSettings, Settings
 from tests.journey.hotel import CORE, HOUSE_RULES, PROMPTS, TOOLS
-from tests.journey.world import AGENT, START, World
+from tests.journey.world import AGENT, SAM, START, World
 from tests.simulators.promptlayer import PromptLayer
 from tests.simulators.promptlayer_workspace import Prompt
 
@@ -105,14 +105,29 @@ async def test_one_proposal_from_trace_to_verdict_and_back(world: World, promptl
 
 
 async def test_a_label_that_is_protected_is_never_called_live(world: World, promptlayer_api: PromptLayer) -> None:
+    """PromptLayer answers the move with 200, and the label stays where it was."""
     stored(promptlayer_api).protected.add("prod")
     dana = await world.morning()
-    said = await dana.say(f"deploy {await world.number('House_rules')}")
+    sam = world.chat(SAM)
+    await sam.open()
+    n = await world.number("House_rules")
+    why = (
+        "The label 'prod' of 'core' did not move (it may be protected): it stands at version 1 still; move it to "
+        "version 2 in PromptLayer, or lift its protection and approve the change again."
+    )
+    said = await dana.say(f"deploy {n}")
+    assert f"Not live: core, item {n}; v1 stays. {why}" in said
     assert "Live:" not in said
-    assert "did not move (it may be protected)" in said
+    assert dana.offered == ["status", "history"]  # there is nothing to take back
+    assert len(promptlayer_api.asked("move_label")) == 1
+    # Nobody hears anything else, at once or later.
+    assert f"core did not go live, v1 stays: {why.removesuffix('.')}" in await sam.say("status")
+    assert "Nothing that I deployed is live." in await dana.say("status")
+    assert "Nothing that I deployed is live, so there is nothing to take back." in await dana.say("rollback")
     (deployment,) = await world.deployments()
     assert deployment.state is DeploymentState.failed
     assert stored(promptlayer_api).labels["prod"].version == 1
+    assert await world.chain_holds()
 
 
 async def test_tools_that_somebody_changes_before_the_deployment_go_live_with_it(
