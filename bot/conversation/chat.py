@@ -23,6 +23,7 @@ class Chat:
     names: Mapping[str, str]  # channel identity -> name
     shown: Shown = field(default_factory=Shown)
     environment: str = ""
+    prompts: tuple[str, ...] = ()  # the names of the agent's
 
     @property
     def agent(self) -> str:
@@ -40,6 +41,7 @@ class Chat:
             self.ratchet.clock.now(),
             may_decide=people.may_decide(self.speaker.actor),
             may_take_back=people.may_take_back(self.speaker.actor),
+            prompts=self.prompts,
         )
 
     def line(self, text: str, choices: tuple[str, ...] | None = None) -> Card:
@@ -54,7 +56,9 @@ class Chat:
 
     async def refresh(self) -> None:
         """The states of the session that is shown; its numbers, contents and base texts stay as they were seen."""
-        shown = self.shown
+        shown, agent = self.shown, await self.ratchet.agents.find(self.agent)
+        configured = self.ratchet.prompts.configured(self.agent)
+        self.prompts = tuple({**(agent.prompts if agent else {}), **configured})
         if shown.session is not None:
             shown.session = await self.ratchet.sessions.read(shown.session.id)
 

@@ -8,7 +8,7 @@ them: a reply with a negation, a question, a condition, a hedge, a time, an "or"
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal
@@ -19,7 +19,7 @@ from bot.conversation.clauses import THUMB_UP, Reading, read_message
 from bot.conversation.commands import Action, Command, PendingItem, Question, Understood
 from bot.conversation.resolve import named_numbers, resolve
 from bot.conversation.tokens import CHARACTERS_MAX, Token, TokenKind, has_quoted_line, readable, tokenize
-from bot.conversation.vocabulary import DENIALS, Lexeme, Role, Vocabulary, guard_in, read_lexemes
+from bot.conversation.vocabulary import DENIALS, Lexeme, Role, Vocabulary, guard_in, mark_prompts, read_lexemes
 from bot.conversation.vocabulary_en import ENGLISH
 
 __all__ = ["help_text", "parse"]
@@ -29,14 +29,18 @@ _TYPO_LETTERS_MIN = 4
 _TYPO_LIKENESS_MIN = 0.75
 
 
-def parse(text: str, pending: Sequence[PendingItem]) -> Understood | Question:
-    """What `text` orders about `pending`, or the question to ask back. Never raises on any text."""
+def parse(text: str, pending: Sequence[PendingItem], prompts: Collection[str] = ()) -> Understood | Question:
+    """What `text` orders about `pending`, or the question to ask back. Never raises on any text.
+
+    `prompts`: the names by which a prompt may be called.
+    """
     if len(text) > CHARACTERS_MAX:
         return asking.ask(asking.TOO_LONG, pending)
     text = readable(text)
-    answer, lexemes = _understand(text, pending, ENGLISH)
+    vocabulary = replace(ENGLISH, prompts=tuple(prompts)) if prompts else ENGLISH
+    answer, lexemes = _understand(text, pending, vocabulary)
     if isinstance(answer, Question) and any(lexeme.role is Role.UNKNOWN for lexeme in lexemes):
-        return _suggest(answer, text, lexemes, pending, ENGLISH)
+        return _suggest(answer, text, lexemes, pending, vocabulary)
     return answer
 
 
@@ -45,7 +49,7 @@ def _understand(
 ) -> tuple[Understood | Question, tuple[Lexeme, ...]]:
     text = _without_slash(text)
     tokens = tokenize(text)
-    lexemes = read_lexemes(tokens, vocabulary)
+    lexemes = mark_prompts(read_lexemes(tokens, vocabulary), text, vocabulary.prompts)
     guard = Role.QUOTE if has_quoted_line(text) else guard_in(tokens, vocabulary)
     if not lexemes:
         return asking.ask(_guard_text(guard) if guard else asking.EMPTY, pending), lexemes

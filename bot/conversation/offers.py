@@ -32,6 +32,7 @@ class Offers:
     at: datetime
     may_decide: bool
     may_take_back: bool
+    prompts: tuple[str, ...] = ()  # the names of the agent's
 
     @property
     def waiting(self) -> tuple[PendingItem, ...]:
@@ -49,7 +50,7 @@ class Offers:
 
     def works(self, choice: str) -> bool:
         """Whether this reply is understood, and comes to something other than a question or a refusal."""
-        answer = parse(choice, pending_items(self.session))
+        answer = parse(choice, pending_items(self.session), self.prompts)
         if isinstance(answer, Question):
             return answer.acknowledgement is not None  # offered with a question of ours only
         deciding = [command for command in answer.commands if command.action in DECIDING]

@@ -54,7 +54,7 @@ class Conversation:
         news: list[Card] = []
         try:
             await self._chat.refresh()
-            answer = parse(text, pending_items(self._chat.shown.session))
+            answer = parse(text, pending_items(self._chat.shown.session), self._chat.prompts)
             if isinstance(answer, Question):
                 cards += await self._ask_back(answer, text)
             else:

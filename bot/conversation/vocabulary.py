@@ -113,6 +113,7 @@ class Vocabulary:
     names: frozenset[str]  # what the bot is called
     verbs: tuple[str, ...]  # single words that a typo may have meant
     longest: int
+    prompts: tuple[str, ...] = ()  # the names of the agent's prompts
 
 
 @dataclass(frozen=True, slots=True)
