@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bot.cards.card import Block, Line, Note, Tone
+from bot.cards.card import Line, Note, Tone
 from bot.cards.words import Reader, length, safe
 from optimizer.measure.seen import last_changes
 from optimizer.records.deployment import Deployment
@@ -47,7 +47,7 @@ def watched(kind: str, body: Mapping[str, Any], reader: Reader) -> Watched | Non
 
 def standing_watched(
     deployments: Sequence[Deployment], sightings: Sequence[Sighting], reader: Reader
-) -> Iterator[Block]:
+) -> Iterator[Line | Note]:
     """What still holds of what was told about these deployments, for the status."""
     noticed = {(one.deployment_id, one.what): one for one in sightings}
     last = {change.deployment.id for change in last_changes(deployments)}

@@ -9,13 +9,21 @@ import sys
 from collections.abc import Iterator
 
 from bot.cards.words import safe
+from bot.commands.doctor_prompts import prompt_lines, reload_line
 from bot.commands.doctor_tables import table_lines
 from optimizer.errors import RatchetError, SettingsError
 from optimizer.settings import AgentSettings, Settings, load_settings
 from optimizer.wiring import Ratchet, database_source, open_ratchet
 
 # What may be configured already, for the parts that come later.
-_READ = ("ratchet_config", "ratchet_home", "database_url", "supabase_url", "supabase_service_role_key")
+_READ = (
+    "ratchet_config",
+    "ratchet_home",
+    "database_url",
+    "supabase_url",
+    "supabase_service_role_key",
+    "ratchet_reload_secret",
+)
 _SUPABASE = ("supabase_url", "supabase_service_role_key")
 _TRANSPORTS = {
     "DATABASE_URL": "DATABASE_URL",
@@ -26,6 +34,7 @@ _AGENT_KEYS_LATER = ("schedule", "budget")
 _LATER = "accepted, but not used by this release"
 _REGISTRIES = {"promptlayer": "PromptLayer", "mlflow": "MLflow"}  # also how their variables begin
 _LINE_MAX = 500
+_PROMPT_LINE_MAX = 1000
 _TABLE_LINE_MAX = 2000
 _LOGIN = re.compile(r"//\S*@")
 
@@ -48,6 +57,8 @@ def describe(settings: Settings) -> Iterator[str]:
             yield f"{name.upper()}: {shown}{_used(name, settings)}"
     for slug, agent in settings.file.agents.items():
         yield from _agent(slug, agent)
+        if (told := reload_line(slug, settings)) is not None:
+            yield told
     if not settings.file.agents:
         yield "agents: none in ratchet.toml; nobody is an approver yet"
     for person, known in settings.file.people.items():
@@ -72,7 +83,8 @@ def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
     for name, prompt in agent.prompts.items():
         loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
         includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())
-        yield f"prompt {name} of {slug}: loaded {loaded.get(prompt.follow, 'at a pinned version')}{includes}"
+        assumed = "" if prompt.follow_given else " (assumed)"
+        yield f"prompt {name} of {slug}: loaded {loaded.get(prompt.follow, 'at a pinned version')}{assumed}{includes}"
     later = [key for key in _AGENT_KEYS_LATER if key in agent.model_fields_set]
     if later:
         yield f"agents.{slug}: {' and '.join(later)}: {_LATER}"
@@ -89,6 +101,8 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
             for agent in agents:
                 prompts = ", ".join(sorted(ratchet.prompts.refs(agent))) or "none registered"
                 print(safe(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}", _LINE_MAX))
+                async for line in prompt_lines(ratchet, agent):
+                    print(safe(line, _PROMPT_LINE_MAX))
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
                 print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
             failed = await _look_at_tables(ratchet)

@@ -91,7 +91,9 @@ class Decisions:
         resolver = await self.prompts.resolver(session.agent, refs, current)
         touched = {prompt for item in items for prompt in item.prompts}
         traced = await self.prompts.traced(session.agent, refs, resolver, touched)
-        return make_plan(items, current, refs, already_live=live, traced=traced)
+        plan = make_plan(items, current, refs, already_live=live, traced=traced)
+        misread = await self.prompts.misread(session.agent, refs, resolver, touched)
+        return plan.model_copy(update={"untold": misread + plan.untold})
 
     async def rebase(self, session: Session, items: Sequence[Item]) -> Rebased:
         """Tries the edits of items whose prompt changed on the text that is there now.
