@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optimizer.clock import iso
+from optimizer.deploy.aside import step_aside
 from optimizer.deploy.back import decided
 from optimizer.deploy.described import commit_message, metadata
-from optimizer.deploy.journal import Failed, Journal
-from optimizer.errors import RegistryError
+from optimizer.deploy.journal import Changed, Failed, Journal
+from optimizer.errors import RegistryConflict, RegistryError
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import Deployment, PromptVersion
 from optimizer.records.states import LIVE, DeploymentState
@@ -59,7 +60,7 @@ class Forward:
             await self.journal.try_again(deployment, _step(deployment), error)
             await self._fail(deployment, str(error))
         except Failed as error:
-            await self._fail(deployment, str(error))
+            await self._fail(deployment, str(error), items_to="stale" if isinstance(error, Changed) else "failed")
 
     async def _is_live(self, deployment: Deployment) -> bool:
         """Whether the agent gets the new text already, with or without a record of it."""
@@ -73,7 +74,12 @@ class Forward:
         await self.journal.hold(deployment)
         held = await self.registry.current(deployment.prompt, _label(deployment))
         if held.sha256 != deployment.base_sha256 and not _is_new(deployment, held):
-            raise Failed(
+            if deployment.new_version is not None and _label(deployment) is None:
+                raise Changed(
+                    f"version {deployment.new_version} of {deployment.prompt!r} ran until someone else published "
+                    f"version {held.version}; look at both, then run the optimization again."
+                )
+            raise Changed(
                 f"{deployment.prompt!r} was changed in the registry after the approval (now version "
                 f"{held.version}); run the optimization again."
             )
@@ -89,14 +95,20 @@ class Forward:
             return await self._find(deployment, over)
         head = await self.audit.head(deployment.agent)
         await self.journal.hold(deployment)
-        published = await self.registry.publish(
-            deployment.prompt,
-            deployment.text,
-            commit_message=commit_message(deployment),
-            metadata=metadata(deployment, base_version=over, audit_head=head),
-            deployment_id=deployment.id,
-            base_version=over,
-        )
+        try:
+            published = await self.registry.publish(
+                deployment.prompt,
+                deployment.text,
+                commit_message=commit_message(deployment),
+                metadata=metadata(deployment, base_version=over, audit_head=head),
+                deployment_id=deployment.id,
+                base_version=over,
+            )
+        except RegistryConflict as error:
+            published = await self._on_top(deployment, error)
+        over = int(published.metadata.get("base_version", over))
+        if _label(deployment) is None:
+            await step_aside(self.journal, self.registry, deployment, over, published)
         await self.journal.hold(deployment)
         _same_text(deployment, await self.registry.version(deployment.prompt, published.version))
         return await self.journal.record(
@@ -104,9 +116,18 @@ class Forward:
             "publish",
             "after",
             to=DeploymentState.published,
-            detail={"version": published.version, "over": published.metadata.get("base_version", over)},
+            detail={"version": published.version, "over": over},
             values={"new_version": published.version},
         )
+
+    async def _on_top(self, deployment: Deployment, conflict: RegistryConflict) -> PromptVersion:
+        """Our version, where it runs though the registry refused it. Raises `Changed` where it does not."""
+        if _label(deployment) is None:
+            await self.journal.hold(deployment)
+            newest = await self.registry.current(deployment.prompt, None)
+            if newest.sha256 == deployment.sha256:
+                return newest
+        raise Changed(str(conflict)) from conflict
 
     async def _go_live(self, deployment: Deployment) -> Deployment:
         assert deployment.new_version is not None  # published before: the state machine says so
@@ -117,15 +138,18 @@ class Forward:
             await self.journal.hold(deployment)
             # Stale is what has another text, whatever its number: so the label moves from where it was read.
             # And a worker that was stopped here for longer than its lease finds that the label has moved since.
-            await self.registry.move_label(
-                deployment.prompt,
-                label,
-                deployment.new_version,
-                expected=held.version,
-                after_moves=held.label_moves,
-            )
-        await self.journal.hold(deployment)
-        _same_text(deployment, await self.registry.current(deployment.prompt, label))
+            try:
+                await self.registry.move_label(
+                    deployment.prompt,
+                    label,
+                    deployment.new_version,
+                    expected=held.version,
+                    after_moves=held.label_moves,
+                )
+            except RegistryConflict:
+                await self._current(deployment)  # says so where somebody else moved it to another text
+                raise
+        _same_text(deployment, await self._current(deployment))
         return await self.journal.record(
             deployment,
             "move_label",
@@ -143,7 +167,7 @@ class Forward:
         await self.journal.hold(deployment)
         over = await self.registry.version(deployment.prompt, deployment.over_version)
         if over.frame_sha256 != held.frame_sha256:
-            raise Failed(
+            raise Changed(
                 f"{deployment.prompt!r} was changed in the registry beside its text (now version {held.version}) while "
                 "it was deployed; run the optimization again."
             )
@@ -178,12 +202,16 @@ class Forward:
     async def _halt(self, deployment: Deployment) -> None:
         """Someone stopped it when it might have been live already, and it is not."""
         rollback = deployment.rollback or {}
-        await self._end(deployment, DeploymentState.halted, str(rollback["reason"]), actor=rollback["actor"])
+        await self._end(
+            deployment, DeploymentState.halted, str(rollback["reason"]), items_to="failed", actor=rollback["actor"]
+        )
 
-    async def _fail(self, deployment: Deployment, reason: str) -> None:
-        await self._end(deployment, DeploymentState.failed, reason)
+    async def _fail(self, deployment: Deployment, reason: str, *, items_to: str = "failed") -> None:
+        await self._end(deployment, DeploymentState.failed, reason, items_to=items_to)
 
-    async def _end(self, deployment: Deployment, to: DeploymentState, reason: str, *, actor: str | None = None) -> None:
+    async def _end(
+        self, deployment: Deployment, to: DeploymentState, reason: str, *, items_to: str, actor: str | None = None
+    ) -> None:
         await self.journal.record(
             deployment,
             _step(deployment),
@@ -191,7 +219,7 @@ class Forward:
             to=to,
             detail={"reason": reason},
             values={"reason": reason, "ended_at": iso(self.journal.clock.now())},
-            items=[{"id": str(item), "from": "approved", "to": "failed"} for item in deployment.items],
+            items=[{"id": str(item), "from": "approved", "to": items_to} for item in deployment.items],
             kind=f"deployment_{to.value}",
             actor=actor,
         )

@@ -25,6 +25,10 @@ class Failed(RatchetError):
     """The deployment cannot go on; the message is its reason."""
 
 
+class Changed(Failed):
+    """The prompt is not what was approved any more: what was wanted is proposed again, on the text of today."""
+
+
 class Later(RatchetError):
     """The registry did not answer: the batch is tried again when its lease ends."""
 
