@@ -6,15 +6,19 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TextIO
 
 from bot.cards.card import Card
-from bot.cards.layout import WIDTH
+from bot.cards.layout import WIDTH, as_text
+from bot.channels.port import Capabilities, Outgoing, Part
 from bot.terminal.lines import LineKeyboard
 from bot.terminal.plain import PlainScreen
 from bot.terminal.port import Keyboard, Screen, Step
 
 NAME = "console"
+CHAT = "terminal"
+_CHARACTERS_MAX = 1_000_000
 _DUMB = ("", "dumb", "unknown")
 
 
@@ -22,20 +26,40 @@ class Console:
     """One conversation on standard input and output. `open_console` picks the screen and the keyboard."""
 
     name = NAME
+    capabilities = Capabilities(
+        buttons_max=0, updates=False, threads=False, characters_max=_CHARACTERS_MAX, pictures=False
+    )
 
     def __init__(self, screen: Screen, keyboard: Keyboard) -> None:
         self._screen = screen
         self._keyboard = keyboard
         self._choices: tuple[str, ...] = ()
         self._answered = False
+        self._said = 0
 
-    async def send(self, card: Card) -> None:
+    async def say(self, card: Card) -> None:
+        """Shows it; the prompt line names the replies that work."""
         self._screen.show(card)
         self._choices = card.choices
 
-    async def update(self, card: Card) -> None:
+    def parts(self, outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
+        return (Part(as_text(outgoing.card), {"card": outgoing.card}),)
+
+    async def chat_with(self, identity: str) -> str:
+        return CHAT
+
+    async def send(self, chat: str, part: Part, *, thread: str | None, token: str) -> str:
+        await self.say(part.payload["card"])
+        self._said += 1
+        return str(self._said)
+
+    async def update(self, chat: str, vendor_id: str, part: Part) -> None:
         """What was printed stays; the prompt line names the replies that work now."""
-        self._choices = card.choices
+        self._choices = part.payload["card"].choices
+
+    async def sent(self, chat: str, part: Part, *, thread: str | None, token: str, since: datetime) -> str | None:
+        """Nobody can look at what a terminal showed."""
+        return None
 
     async def read(self) -> str | None:
         """The next reply; None when the person leaves: end of input, Ctrl-D, or Ctrl-C at the prompt."""

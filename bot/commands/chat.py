@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 from bot.cards.card import Card, Line, Note
 from bot.cards.words import safe
-from bot.channels.console import NAME, Console, open_console
+from bot.channels.console import CHAT, NAME, Console, open_console
 from bot.conversation.speaker import Speaker
 from bot.conversation.talk import Conversation
 from bot.identity import console_actor
@@ -55,7 +55,7 @@ def _welcome(ratchet: Ratchet, agent: str) -> Card | None:
 
 
 def console_speaker(agent: str) -> Speaker:
-    return Speaker(agent, NAME, "terminal", console_actor())
+    return Speaker(agent, NAME, CHAT, console_actor())
 
 
 async def hold(
@@ -67,8 +67,8 @@ async def hold(
     """Talks until the person leaves; `meanwhile` is what goes on in the background."""
     first = await conversation.open()
     for card in (welcome, *first) if welcome else first:
-        await console.send(card)
+        await console.say(card)
     async with meanwhile:
         while (reply := await console.read()) is not None:
             for card in await conversation.say(reply):
-                await console.send(card)
+                await console.say(card)

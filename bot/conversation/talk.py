@@ -15,7 +15,7 @@ from bot.conversation.commands import Action, Command, Question, Understood
 from bot.conversation.deciding import Deciding
 from bot.conversation.grammar import parse
 from bot.conversation.orders import DECIDING, pending_items
-from bot.conversation.speaker import Speaker
+from bot.conversation.speaker import Shown, Speaker
 from bot.conversation.takeback import Answer, TakeBack
 from bot.conversation.telling import Telling
 from optimizer.clock import iso
@@ -31,10 +31,22 @@ _RUN_WINDOW = timedelta(hours=24)
 class Conversation:
     """One person's conversation about one agent. Every reply may be sent twice."""
 
-    def __init__(self, ratchet: Ratchet, speaker: Speaker, names: Mapping[str, str] | None = None) -> None:
-        """`names`: what people are called, by channel identity."""
+    def __init__(
+        self,
+        ratchet: Ratchet,
+        speaker: Speaker,
+        names: Mapping[str, str] | None = None,
+        *,
+        shown: Shown | None = None,
+        tells_news: bool = True,
+    ) -> None:
+        """`names`: what people are called, by channel identity. `shown`: what this chat was shown before.
+
+        `tells_news`: whether answers open with what others did meanwhile; where an outbox tells that, they do not.
+        """
         self._ratchet = ratchet
-        self._chat = Chat(ratchet, speaker, names or {})
+        self._tells_news = tells_news
+        self._chat = Chat(ratchet, speaker, names or {}, shown or Shown())
         self._telling = Telling(self._chat)
         self._deciding = Deciding(self._chat, self._telling)
         self._take_back = TakeBack(self._chat)
@@ -48,6 +60,10 @@ class Conversation:
         await self._telling.begin()
         return self._chat.answer(cards)
 
+    async def resume(self) -> None:
+        """Goes on where the chat was, without a word. Raises `NotFoundError` for an unknown agent."""
+        self._chat.environment = (await self._ratchet.agents.get(self._chat.agent)).environment
+
     async def say(self, text: str) -> tuple[Card, ...]:
         """Answers one message. What goes wrong is a card too, after what was done before it: the talk goes on."""
         cards: list[Card] = []
@@ -60,11 +76,17 @@ class Conversation:
             else:
                 for step in _steps(answer.commands):
                     cards += await self._do(step, answer, text)
-            news = await self._telling.news()
+            if self._tells_news:
+                news = await self._telling.news()
             await self._chat.refresh()
         except RatchetError as error:
             cards = [*without_replies(cards), self._chat.line(str(error), ("status",))]
         return self._chat.answer([*news, *cards])
+
+    @property
+    def shown(self) -> Shown:
+        """What this chat was shown, up to the last answer."""
+        return self._chat.shown
 
     @property
     def session(self) -> Session | None:

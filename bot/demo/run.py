@@ -150,13 +150,13 @@ class _Demo:
         async with self._console.progress("Reading the traces, looking for what costs accuracy, capability and money"):
             await self._ratchet.runs.optimize(AGENT, Window(since=now - _DAY, until=now))
         for card in await self._conversation.open():
-            await self._console.send(card)
+            await self._console.say(card)
 
     async def _talk(self, *, until_live: bool) -> bool:
         """Talks until the list is answered or the person leaves; with `until_live`, whether something is live then."""
         while (reply := await self._console.read()) is not None:
             for card in await self._conversation.say(reply):
-                await self._console.send(card)
+                await self._console.say(card)
             session = self._conversation.session
             answered = session is not None and session.state is not SessionState.pending
             if until_live and answered and await self._live():
@@ -172,4 +172,4 @@ class _Demo:
         return {name: LivePrompt(version.text, version.version) for name, version in held.items()}
 
     async def _say(self, *blocks: Heading | Line | Note) -> None:
-        await self._console.send(Card("", blocks))
+        await self._console.say(Card("", blocks))

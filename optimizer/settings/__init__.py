@@ -61,6 +61,7 @@ class AgentSettings(Section):
     prompts: dict[str, PromptSettings] = Field(default_factory=dict[str, PromptSettings])
     escalation_tools: tuple[str, ...] = ("transfer_to_human*",)
     approvers: tuple[str, ...] = ()  # names of people; empty means nobody
+    slack_channel: str | None = None  # a channel of Slack that sees sessions too
     schedule: ScheduleSettings = ScheduleSettings()
     budget: BudgetSettings = BudgetSettings()
     policy: PolicySettings = PolicySettings()

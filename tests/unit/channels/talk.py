@@ -28,9 +28,9 @@ async def converse(console: Console) -> None:
     async with console.progress("Importing 30 days of traffic", total=3) as step:
         for _ in range(3):
             step.advance(1)
-    await console.send(CARD)
+    await console.say(CARD)
     while (reply := await console.read()) is not None:
-        await console.send(Card("blog-writer (prod)", (Line(f"You said {reply!a}."),), ("status",)))
+        await console.say(Card("blog-writer (prod)", (Line(f"You said {reply!a}."),), ("status",)))
 
 
 if __name__ == "__main__":

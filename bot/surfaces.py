@@ -1,0 +1,228 @@
+"""Who is told what where: chats of people and agents, and what a delivery says when it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from bot.cards.card import Card, Line
+from bot.cards.notices import notice_card
+from bot.cards.session import session_card
+from bot.cards.stored import from_json
+from bot.cards.words import Reader
+from bot.channels.port import Channel, Outgoing, SendError
+from optimizer.errors import NotFoundError
+from optimizer.records.messages import Delivery, Inbound
+from optimizer.records.session import Session
+from optimizer.stores.audit import Notice
+from optimizer.stores.messages import DeliveryStore
+from optimizer.wiring import Ratchet
+
+# Kinds of notices that every chat of an agent is told; the others are for who asks.
+TOLD = frozenset(
+    {
+        "session_pending",
+        "session_alarm",
+        "session_expired",
+        "decision",
+        "deployment_live",
+        "deployment_failed",
+        "deployment_halted",
+        "deployment_rolled_back",
+        "rollback_failed",
+        "verdict",
+    }
+)
+# After these, every message that lists the session reads differently.
+CHANGES_LISTS = frozenset({"decision", "session_expired", "deployment_live", "deployment_failed",
+                           "deployment_halted", "deployment_rolled_back"})  # fmt: skip
+_NOTICES_AT_ONCE = 100
+_IDENTITY_OF = {"slack": "slack", "twilio": "whatsapp", "green_api": "whatsapp", "console": "console"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One chat that is told about one agent; `person` is a name under [people], where it is one person's."""
+
+    channel: str
+    chat: str
+    person: str | None
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    ratchet: Ratchet
+    channels: Mapping[str, Channel]
+    deliveries: DeliveryStore
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Channel identity -> what the person is called."""
+        people = self.ratchet.settings.file.people
+        return {identity: name.capitalize() for name, person in people.items() for identity in person.named}
+
+    # ---- inbound
+
+    async def agent_of(self, message: Inbound, target: Delivery | None) -> str | None:
+        """Which agent a message is about: that of the message it answers, else the only one that lists the person."""
+        if target is not None:
+            return target.agent
+        agents = [one.agent for one in await self.ratchet.agents.list()]
+        mine = [agent for agent in agents if self.ratchet.people_of(agent).may_take_back(message.actor)]
+        return mine[0] if len(mine) == 1 else None
+
+    async def turned_away(self, message: Inbound, agent: str | None) -> list[Card] | None:
+        """What is said instead of an answer; an empty list is silence, None means that the message is worked on."""
+        if not message.addressed:
+            return []
+        if message.forwarded:
+            return [Card("", (Line("I do not act on forwarded messages; please write it yourself."),))]
+        if message.media and not message.text.strip():
+            return [Card("", (Line("I read text alone; please write it."),))]
+        if agent is None:
+            return [Card("", (Line("I do not know you here, so I cannot answer; ask whoever runs this bot."),))]
+        return None
+
+    # ---- outbound
+
+    async def places(self, agent: str) -> list[Place]:
+        """The agent's Slack channel, and each approver on the first of their channels that is there."""
+        settings = self.ratchet.settings
+        section = settings.agent(agent)
+        found: list[Place] = []
+        if section.slack_channel and "slack" in self.channels:
+            found.append(Place("slack", section.slack_channel, None))
+        for person in section.approvers:
+            place = await self._first_place(person, self.channels)
+            if place is not None:
+                found.append(place)
+        return list(dict.fromkeys(found))
+
+    async def _first_place(self, person: str, among: Sequence[str] | Mapping[str, Channel]) -> Place | None:
+        known = self.ratchet.settings.file.people.get(person)
+        for name in among:
+            identity = next(
+                (one for one in sorted(known.named if known else ()) if one.startswith(f"{_IDENTITY_OF[name]}:")), None
+            )
+            if identity is not None:
+                try:
+                    return Place(name, await self.channels[name].chat_with(identity), person)
+                except SendError:
+                    continue  # this one cannot be reached there; the next may
+        return None
+
+    async def fan_out(self, agent: str) -> int:
+        """Writes what follows from new notices, once; returns how many deliveries."""
+        after = await self.deliveries.fanned(agent)
+        notices = await self.ratchet.notices.after(agent, after, _NOTICES_AT_ONCE)
+        if not notices:
+            return 0
+        places = await self.places(agent)
+        rows: list[dict[str, Any]] = []
+        for notice in notices:
+            if notice.kind in TOLD:
+                rows += [_notice_row(notice, agent, place) for place in places]
+            if notice.kind in CHANGES_LISTS and notice.session_id:
+                rows += await self._updates(notice)
+        done = await self.deliveries.fan_out(agent, after, notices[-1].id, rows, self.ratchet.clock.now())
+        return len(rows) if done else 0
+
+    async def _updates(self, notice: Notice) -> list[dict[str, Any]]:
+        session = await self.ratchet.sessions.read(UUID(notice.session_id))
+        if session is None:
+            return []
+        listed = await self.deliveries.of_session(session.id)
+        return [
+            _row(
+                f"update:{notice.id}:{one.id}",
+                one.agent,
+                Place(one.channel, one.chat, one.person),
+                {"update": {"session_id": str(session.id), "vendor_ids": list(one.vendor_ids)}},
+            )
+            for one in listed
+            if one.channel in self.channels and self.channels[one.channel].capabilities.updates
+        ]
+
+    async def render(self, delivery: Delivery, now: datetime) -> Outgoing | None:
+        """What a delivery says now, for who reads it."""
+        if "card" in delivery.body:
+            return Outgoing(from_json(delivery.body["card"]))
+        if "update" in delivery.body:
+            session = await self.ratchet.sessions.read(UUID(delivery.body["update"]["session_id"]))
+            return await self._list(session, delivery, now) if session else None
+        stored = delivery.body["notice"]
+        notice = Notice(**{**stored, "created_at": datetime.fromisoformat(stored["created_at"])})
+        if notice.kind == "session_pending" and notice.session_id:
+            session = await self.ratchet.sessions.read(UUID(notice.session_id))
+            if session is not None:
+                return await self._list(session, delivery, now)
+        environment = await self._environment(delivery.agent)
+        return Outgoing(notice_card(notice, delivery.agent, environment, self._reader(delivery, now)))
+
+    async def _list(self, session: Session, delivery: Delivery, now: datetime) -> Outgoing:
+        deployments = await self.ratchet.deployments.newest(session.agent)
+        card = session_card(session, self._reader(delivery, now), deployments)
+        shown = {
+            str(item.id): {"content_sha256": item.content_sha256, "base_sha256": item.base_sha256}
+            for item in session.items
+        }
+        return Outgoing(card, lists=True, session_id=str(session.id), shown=shown)
+
+    async def _environment(self, agent: str) -> str:
+        try:
+            return (await self.ratchet.agents.get(agent)).environment
+        except NotFoundError:
+            return ""
+
+    def _reader(self, delivery: Delivery, now: datetime) -> Reader:
+        identity = delivery.person or ""
+        settings = self.ratchet.settings
+        named = settings.file.people.get(identity)
+        actor = next(iter(sorted(named.named)), "") if named else identity
+        return Reader(now, actor, settings.timezone_of(actor), self.names)
+
+    async def elsewhere(self, delivery: Delivery) -> list[dict[str, Any]]:
+        """The same for that person on the next of their channels; empty where there is none, or it is an answer."""
+        if delivery.person is None or "notice" not in delivery.body:
+            return []
+        names = list(self.channels)
+        later = names[names.index(delivery.channel) + 1 :] if delivery.channel in names else []
+        place = await self._first_place(delivery.person, later)
+        if place is None:
+            return []
+        return [_row(f"{delivery.key}>{place.channel}", delivery.agent, place, delivery.body, delivery.session_id)]
+
+
+def _notice_row(notice: Notice, agent: str, place: Place) -> dict[str, Any]:
+    body = {
+        "notice": {
+            "id": notice.id,
+            "kind": notice.kind,
+            "session_id": notice.session_id,
+            "actor": notice.actor,
+            "body": notice.body,
+            "created_at": notice.created_at.isoformat(),
+        }
+    }
+    lists = notice.kind == "session_pending"
+    session_id = notice.session_id if lists else None
+    return _row(f"notice:{notice.id}:{place.channel}:{place.chat}", agent, place, body, session_id, lists=lists)
+
+
+def _row(
+    key: str, agent: str, place: Place, body: Mapping[str, Any], session_id: object = None, *, lists: bool = False
+) -> dict[str, Any]:
+    return {
+        "id": str(uuid5(NAMESPACE_URL, f"ratchet:{key}")),
+        "key": key,
+        "agent": agent,
+        "channel": place.channel,
+        "chat": place.chat,
+        "person": place.person,
+        "body": dict(body),
+        "session_id": str(session_id) if session_id else None,
+        "lists": lists,
+    }

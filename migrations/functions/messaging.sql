@@ -1,0 +1,178 @@
+-- Keeps what arrived, once: a second arrival of the same message answers {new: false}. Answers {id, new}.
+create or replace function public.ratchet_inbound_put(
+  p_channel text, p_vendor_id text, p_chat text, p_actor text, p_message jsonb, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+declare
+  kept bigint;
+begin
+  insert into ratchet.inbound (channel, vendor_id, chat, actor, message, received_at)
+  values (p_channel, p_vendor_id, p_chat, p_actor, p_message, p_at)
+  on conflict (channel, vendor_id) do nothing returning id into kept;
+  if kept is not null then
+    return jsonb_build_object('id', kept, 'new', true);
+  end if;
+  return (select jsonb_build_object('id', id, 'new', false) from ratchet.inbound
+          where channel = p_channel and vendor_id = p_vendor_id);
+end $$;
+
+-- Takes the oldest message that waits and has no living worker, in a chat where none before it waits. Null: none.
+create or replace function public.ratchet_inbound_claim(p_worker text, p_lease_seconds integer) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+declare
+  taken ratchet.inbound;
+begin
+  select * into taken from ratchet.inbound one
+  where state = 'waiting'
+    and (lease_until is null or lease_until < clock_timestamp())  -- lease: server's clock
+    and not exists (select from ratchet.inbound before
+                    where before.state = 'waiting' and before.channel = one.channel and before.chat = one.chat
+                      and before.id < one.id)
+  order by id limit 1 for update skip locked;
+  if not found then
+    return null;
+  end if;
+  update ratchet.inbound set worker = p_worker, attempts = attempts + 1,
+    lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
+  where id = taken.id returning * into taken;
+  return to_jsonb(taken);
+end $$;
+
+-- Ends the work on a message, and writes what is answered to it, in one. False: another worker has it.
+create or replace function public.ratchet_inbound_done(
+  p_id bigint, p_worker text, p_error text, p_deliveries jsonb, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+begin
+  update ratchet.inbound set state = case when p_error is null then 'done' else 'failed' end, error = p_error,
+    done_at = p_at, worker = null, lease_until = null
+  where id = p_id and worker = p_worker and state = 'waiting';
+  if not found then
+    return to_jsonb(false);
+  end if;
+  perform ratchet.deliveries_add(p_deliveries, p_at);
+  return to_jsonb(true);
+end $$;
+
+-- Adds deliveries; one whose key is there already was added before.
+create or replace function ratchet.deliveries_add(p_deliveries jsonb, p_at timestamptz) returns void
+language sql set search_path = pg_catalog, ratchet, pg_temp as $$
+  insert into ratchet.deliveries (id, key, agent, channel, chat, thread, person, body, session_id, lists, shown, created_at,
+                                  next_at)
+  select id, key, agent, channel, chat, thread, person, body, session_id, coalesce(lists, false), shown, p_at, coalesce(next_at, p_at)
+  from rows from (jsonb_to_recordset(p_deliveries) as (id uuid, key text, agent text, channel text, chat text,
+    thread text, person text, body jsonb, session_id uuid, lists boolean, shown jsonb, next_at timestamptz)) with ordinality
+  order by ordinality
+  on conflict (key) do nothing;
+$$;
+
+-- Fans notices out: the deliveries that follow from those after p_after up to p_upto, once. False: someone was faster.
+create or replace function public.ratchet_notices_fan_out(
+  p_agent text, p_after bigint, p_upto bigint, p_deliveries jsonb, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+begin
+  insert into ratchet.notice_cursors (agent, notice_id) values (p_agent, 0) on conflict do nothing;
+  update ratchet.notice_cursors set notice_id = p_upto where agent = p_agent and notice_id = p_after;
+  if not found then
+    return to_jsonb(false);
+  end if;
+  perform ratchet.deliveries_add(p_deliveries, p_at);
+  return to_jsonb(true);
+end $$;
+
+-- Up to which notice the agent's were fanned out; 0 before the first.
+create or replace function public.ratchet_notices_fanned(p_agent text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(coalesce((select notice_id from ratchet.notice_cursors where agent = p_agent), 0));
+$$;
+
+-- Takes the oldest delivery of these channels that is due and has no living worker, in a chat where none before it
+-- waits: a chat is told in order. Null: none.
+create or replace function public.ratchet_deliveries_claim(
+  p_channels jsonb, p_worker text, p_lease_seconds integer, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+declare
+  taken ratchet.deliveries;
+begin
+  select * into taken from ratchet.deliveries one
+  where state = 'waiting' and p_channels ? channel and next_at <= p_at
+    and (lease_until is null or lease_until < clock_timestamp())  -- lease: server's clock
+    and not exists (select from ratchet.deliveries before
+                    where before.state = 'waiting' and before.channel = one.channel and before.chat = one.chat
+                      and before.position < one.position)
+  order by position limit 1 for update skip locked;
+  if not found then
+    return null;
+  end if;
+  update ratchet.deliveries set worker = p_worker, attempts = attempts + 1,
+    lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
+  where id = taken.id returning * into taken;
+  return to_jsonb(taken);
+end $$;
+
+-- Writes down what became of a claimed delivery: p_set may hold state, vendor_ids, next_at, error, sent_at, shown,
+-- session_id; with p_done the claim ends. False: another worker has it.
+create or replace function public.ratchet_deliveries_record(
+  p_id uuid, p_worker text, p_set jsonb, p_done boolean, p_deliveries jsonb, p_at timestamptz) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+begin
+  update ratchet.deliveries set
+    state = coalesce(p_set ->> 'state', state),
+    vendor_ids = coalesce(p_set -> 'vendor_ids', vendor_ids),
+    next_at = coalesce((p_set ->> 'next_at')::timestamptz, next_at),
+    error = coalesce(p_set ->> 'error', error),
+    sent_at = coalesce((p_set ->> 'sent_at')::timestamptz, sent_at),
+    shown = coalesce(p_set -> 'shown', shown),
+    session_id = coalesce((p_set ->> 'session_id')::uuid, session_id),
+    worker = case when p_done then null else worker end,
+    lease_until = case when p_done then null else lease_until end
+  where id = p_id and worker = p_worker and state = 'waiting'
+    and lease_until >= clock_timestamp();  -- lease: server's clock
+  if not found then
+    return to_jsonb(false);
+  end if;
+  perform ratchet.deliveries_add(p_deliveries, p_at);
+  return to_jsonb(true);
+end $$;
+
+-- What the vendor says of a message that was sent; a lower rank than the last is old news. True when it was new.
+create or replace function public.ratchet_deliveries_status(
+  p_channel text, p_vendor_id text, p_status text, p_rank integer, p_error text) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+declare
+  told ratchet.deliveries;
+begin
+  update ratchet.deliveries set status = p_status, status_rank = p_rank, error = coalesce(p_error, error)
+  where channel = p_channel and vendor_ids @> jsonb_build_array(p_vendor_id) and status_rank < p_rank
+  returning * into told;
+  return case when told.id is null then null else to_jsonb(told) end;
+end $$;
+
+-- The delivery that a vendor's message belongs to; null where it is not ours.
+create or replace function public.ratchet_deliveries_find(p_channel text, p_chat text, p_vendor_id text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(one) from ratchet.deliveries one
+  where channel = p_channel and chat = p_chat and vendor_ids @> jsonb_build_array(p_vendor_id) limit 1;
+$$;
+
+-- The newest message in a chat whose numbers mean a session; null where there was none.
+create or replace function public.ratchet_deliveries_newest_list(p_channel text, p_chat text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(one) from ratchet.deliveries one
+  where channel = p_channel and chat = p_chat and session_id is not null and state = 'sent'
+  order by position desc limit 1;
+$$;
+
+-- Every message that lists a session, on all surfaces.
+create or replace function public.ratchet_deliveries_of_session(p_session_id uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(to_jsonb(one) order by position), '[]'::jsonb) from ratchet.deliveries one
+  where session_id = p_session_id and lists and state = 'sent';
+$$;
+
+-- How the deliveries of an agent stand: those that failed or wait longest, newest first.
+create or replace function public.ratchet_deliveries_troubled(p_agent text, p_limit integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(to_jsonb(one) order by position desc), '[]'::jsonb) from (
+    select * from ratchet.deliveries
+    where agent = p_agent and (state = 'failed' or state = 'waiting' and attempts > 1 or status in ('failed', 'undelivered'))
+    order by position desc limit least(p_limit, 200)) one;
+$$;
