@@ -20,6 +20,7 @@ Your agent:    ratchet import traces.jsonl --agent my-agent --prompt system=prom
 Exit codes: 0 done, 1 failed, 2 wrong usage. Settings: ratchet.toml and the environment, see `ratchet doctor`.
 """
 _SEED = 7
+_PORT = 8080
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,6 +100,9 @@ def build_parser() -> Parser:
     )
     _optimize_options(add("optimize", "one run: facts, findings and a pending session"))
     _agent(add("chat", "talk about the pending session in this terminal"))
+    serve = add("serve", "the service: webhooks in, messages out, deployments carried out")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=_positive, default=_PORT, help=f"the port to listen on (default: {_PORT})")
     add("parse", "read replies as JSON lines on standard input, write what they mean")
     migrate = add("migrate", "bring the database schema up to date")
     how = migrate.add_mutually_exclusive_group()

@@ -67,7 +67,7 @@ async def _told(turn: Callable[[], Awaitable[int]]) -> int:
 
 def make_service(ratchet: Ratchet, channels: Mapping[str, Channel], worker: str) -> Service:
     inbound, deliveries = InboundStore(ratchet.database), DeliveryStore(ratchet.database)
-    surfaces = Surfaces(ratchet, channels, deliveries)
+    surfaces = Surfaces(ratchet, channels, deliveries, inbound)
     inbox = Inbox(ratchet, inbound, deliveries, surfaces, worker)
     outbox = Outbox(channels, deliveries, surfaces.render, surfaces.elsewhere, ratchet.clock, worker)
     return Service(ratchet, channels, inbound, deliveries, surfaces, inbox, outbox)

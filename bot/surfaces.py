@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -18,7 +18,7 @@ from optimizer.errors import NotFoundError
 from optimizer.records.messages import Delivery, Inbound
 from optimizer.records.session import Session
 from optimizer.stores.audit import Notice
-from optimizer.stores.messages import DeliveryStore
+from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.wiring import Ratchet
 
 # Kinds of notices that every chat of an agent is told; the others are for who asks.
@@ -57,6 +57,7 @@ class Surfaces:
     ratchet: Ratchet
     channels: Mapping[str, Channel]
     deliveries: DeliveryStore
+    inbound: InboundStore
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -147,7 +148,15 @@ class Surfaces:
         ]
 
     async def render(self, delivery: Delivery, now: datetime) -> Outgoing | None:
-        """What a delivery says now, for who reads it."""
+        """What a delivery says now, for who reads it; None when that is nothing any more."""
+        outgoing = await self._rendered(delivery, now)
+        hours = self.channels[delivery.channel].capabilities.window_hours
+        if outgoing is None or hours is None:
+            return outgoing
+        heard_at = await self.inbound.newest_at(delivery.channel, delivery.chat)
+        return replace(outgoing, window_open=heard_at is not None and now - heard_at < timedelta(hours=hours))
+
+    async def _rendered(self, delivery: Delivery, now: datetime) -> Outgoing | None:
         if "card" in delivery.body:
             return Outgoing(from_json(delivery.body["card"]))
         if "update" in delivery.body:

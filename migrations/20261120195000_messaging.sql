@@ -18,6 +18,7 @@ create table if not exists ratchet.inbound (
   unique (channel, vendor_id)
 );
 create index if not exists inbound_waiting on ratchet.inbound (channel, chat, id) where state = 'waiting';
+create index if not exists inbound_by_chat on ratchet.inbound (channel, chat, received_at desc);
 alter table ratchet.inbound enable row level security;
 
 -- One message to one chat: an answer, or a notice told there. Sent in order within its chat.

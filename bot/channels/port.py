@@ -20,6 +20,7 @@ class Capabilities:
     threads: bool
     characters_max: int  # of one message
     pictures: bool
+    window_hours: float | None = None  # how long after a person's message free words may be sent; None: always
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Outgoing:
     lists: bool = False
     session_id: str | None = None
     picture: bytes | None = None  # PNG; its figures stand in the card's words
+    window_open: bool = True  # False: the chat takes a template alone just now
     shown: Mapping[str, Any] | None = None  # item id -> what an approval of it is bound to, where numbers mean items
 
 

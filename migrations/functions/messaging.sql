@@ -15,6 +15,12 @@ begin
           where channel = p_channel and vendor_id = p_vendor_id);
 end $$;
 
+-- When the newest message of a chat arrived; null where none did.
+create or replace function public.ratchet_inbound_newest_at(p_channel text, p_chat text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(max(received_at)) from ratchet.inbound where channel = p_channel and chat = p_chat;
+$$;
+
 -- Takes the oldest message that waits and has no living worker, in a chat where none before it waits. Null: none.
 create or replace function public.ratchet_inbound_claim(p_worker text, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$

@@ -28,6 +28,11 @@ class InboundStore:
         )
         return bool(answer["new"])
 
+    async def newest_at(self, channel: str, chat: str) -> datetime | None:
+        """When something arrived there last."""
+        at = await self._database.call("inbound_newest_at", channel=channel, chat=chat)
+        return datetime.fromisoformat(at) if at else None
+
     async def claim(self, worker: str, lease_seconds: int) -> Arrived | None:
         """The oldest message that waits, in a chat where none before it does; None when there is none."""
         row = await self._database.call("inbound_claim", worker=worker, lease_seconds=lease_seconds)

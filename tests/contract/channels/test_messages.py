@@ -49,7 +49,7 @@ class Office:
         self.world = world
         self.terminal = Terminal()
         self.inbound, self.deliveries = InboundStore(database), DeliveryStore(database)
-        self.surfaces = Surfaces(world.ratchet, {"console": self.terminal}, self.deliveries)
+        self.surfaces = Surfaces(world.ratchet, {"console": self.terminal}, self.deliveries, self.inbound)
         self.inbox = Inbox(world.ratchet, self.inbound, self.deliveries, self.surfaces, "ear")
         self.outbox = Outbox(
             {"console": self.terminal},

@@ -1,0 +1,34 @@
+"""The bot's one place that wires: the channels that are configured, and the service over them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from bot.channels.port import Channel
+from bot.service import Service, make_service
+from optimizer.wiring import Ratchet
+
+
+@dataclass(frozen=True)
+class Open:
+    """The service, and the webhooks of its channels."""
+
+    service: Service
+    routers: tuple[APIRouter, ...]
+
+
+@asynccontextmanager
+async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
+    """Opens the channels whose keys are set; closed in reverse."""
+    async with AsyncExitStack():
+        channels: dict[str, Channel] = {}
+        worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        service = make_service(ratchet, channels, worker)
+        yield Open(service, ())
