@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from bot.channels.port import Channel
+from bot.channels.slack.channel import open_slack
 from bot.service import Service, make_service
 from optimizer.wiring import Ratchet
 
@@ -27,8 +28,12 @@ class Open:
 @asynccontextmanager
 async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
     """Opens the channels whose keys are set; closed in reverse."""
-    async with AsyncExitStack():
+    async with AsyncExitStack() as stack:
         channels: dict[str, Channel] = {}
+        environment = ratchet.settings.environment
+        if environment.slack_bot_token is not None:
+            token = environment.slack_bot_token.get_secret_value()
+            channels["slack"] = await stack.enter_async_context(open_slack(token, environment.slack_base_url))
         worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         service = make_service(ratchet, channels, worker)
         yield Open(service, ())

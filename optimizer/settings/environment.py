@@ -30,10 +30,12 @@ class Environment(BaseSettings):
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_app_token: SecretStr | None = None
+    slack_base_url: str | None = None  # where it is not Slack's own
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_whatsapp_from: str | None = None
     twilio_content_sid: str | None = None
+    twilio_base_url: str | None = None  # where it is not Twilio's own
     green_api_instance_id: str | None = None
     green_api_token: SecretStr | None = None
     green_api_url: str | None = None

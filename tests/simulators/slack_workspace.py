@@ -17,7 +17,7 @@ BUTTON_TEXT_MAX, BUTTON_VALUE_MAX, ACTION_ID_MAX = 75, 2000, 255
 ACTIONS_MAX, CONTEXT_MAX = 25, 10
 CONFIRM_TITLE_MAX, CONFIRM_TEXT_MAX, CONFIRM_BUTTON_MAX = 100, 300, 30
 SCOPES = frozenset(
-    [
+    {
         "chat:write",
         "im:write",
         "im:history",
@@ -30,7 +30,7 @@ SCOPES = frozenset(
         "commands",
         "users:read",
         "users:read.email",
-    ]
+    }
 )
 _BASE_SECONDS = 1_772_000_000  # of the first message
 

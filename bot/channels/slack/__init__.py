@@ -1,0 +1,1 @@
+"""Slack. `blocks` draws cards, `channel` sends them, `inbound` reads what arrives."""
