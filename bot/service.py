@@ -12,6 +12,7 @@ from bot.inbox import Inbox
 from bot.outbox import Outbox
 from bot.surfaces import Surfaces
 from optimizer.errors import RatchetError
+from optimizer.records.messages import Inbound
 from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.wiring import Ratchet
 
@@ -35,6 +36,11 @@ class Service:
     def wake(self) -> None:
         """Something arrived: the loops look at once."""
         self._woken.set()
+
+    async def keep(self, message: Inbound) -> None:
+        """What arrived stands in the database when this returns, once, and is worked on after that."""
+        if await self.inbound.put(message, self.ratchet.clock.now()):
+            self.wake()
 
     async def once(self) -> int:
         """One turn of all that waits; returns how much was done."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from bot.channels.port import Channel
-from bot.channels.slack.channel import open_slack
+from bot.channels.slack.channel import SlackChannel, open_slack
 from bot.service import Service, make_service
+from bot.web.slack import Identity, make_bolt, slack_router
 from optimizer.wiring import Ratchet
 
 
@@ -31,9 +32,17 @@ async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
     async with AsyncExitStack() as stack:
         channels: dict[str, Channel] = {}
         environment = ratchet.settings.environment
+        slack: SlackChannel | None = None
         if environment.slack_bot_token is not None:
             token = environment.slack_bot_token.get_secret_value()
-            channels["slack"] = await stack.enter_async_context(open_slack(token, environment.slack_base_url))
+            slack = await stack.enter_async_context(open_slack(token, environment.slack_base_url))
+            channels["slack"] = slack
         worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         service = make_service(ratchet, channels, worker)
-        yield Open(service, ())
+        routers: list[APIRouter] = []
+        if slack is not None and environment.slack_signing_secret is not None:
+            identity = Identity(slack.client)
+            secret = environment.slack_signing_secret.get_secret_value()
+            bolt = make_bolt(slack.client, secret, identity, service.keep, ratchet.clock)
+            routers.append(slack_router(bolt, identity))
+        yield Open(service, tuple(routers))

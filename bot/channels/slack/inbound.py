@@ -1,0 +1,107 @@
+"""What Slack delivers, as inbound messages. Pure: the signature was checked, and nothing else of it is believed."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.channels.slack.channel import IDENTITY, NAME
+from optimizer.records.messages import Inbound
+
+TEXT_CHARACTERS_MAX = 4_000  # nobody answers a list in more
+_COMMAND = "/ratchet"
+_TALK = frozenset({"message", "app_mention"})
+_DIRECT = frozenset({"im", "app_home"})
+_WITH_TEXT = frozenset({None, "file_share", "thread_broadcast"})  # every other subtype is no message of a person
+_REFERENCE = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
+_QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'"})
+
+
+def of_event(body: Mapping[str, Any], bot_user: str) -> Inbound | None:
+    """A message to the bot, or beside it in a channel where it is; None for all else: edits, bots, its own words."""
+    event = body.get("event") or {}
+    if event.get("type") not in _TALK or event.get("subtype") not in _WITH_TEXT:
+        return None
+    user, channel, ts = (str(event.get(key) or "") for key in ("user", "channel", "ts"))
+    if not (user and channel and ts) or event.get("bot_id") or user == bot_user:
+        return None
+    raw = str(event.get("text") or "")
+    mentioned = event["type"] == "app_mention" or f"<@{bot_user}>" in raw
+    thread = event.get("thread_ts")
+    return Inbound(
+        channel=NAME,
+        vendor_id=f"{channel}:{ts}",  # a mention is delivered as a message, too: with the same time
+        chat=channel,
+        actor=f"{IDENTITY}{user}",
+        text=plain(raw, bot_user),
+        at=_at(ts),
+        thread=thread if isinstance(thread, str) and thread != ts else None,
+        addressed=mentioned or event.get("channel_type") in _DIRECT,
+        media=bool(event.get("files")),
+    )
+
+
+def of_click(body: Mapping[str, Any]) -> Inbound | None:
+    """A button of ours; its value is the reply that it stands for."""
+    actions = body.get("actions") or []
+    user = (body.get("user") or {}).get("id")
+    container = body.get("container") or {}
+    channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
+    if not actions or not isinstance(user, str) or not isinstance(channel, str):
+        return None
+    value, clicked_at = actions[0].get("value"), actions[0].get("action_ts")
+    if actions[0].get("type") != "button" or not isinstance(value, str) or not isinstance(clicked_at, str):
+        return None
+    message_ts = container.get("message_ts")
+    thread = (body.get("message") or {}).get("thread_ts")
+    return Inbound(
+        channel=NAME,
+        vendor_id=f"{channel}:{message_ts}:{user}:{clicked_at}",
+        chat=channel,
+        actor=f"{IDENTITY}{user}",
+        text=value[:TEXT_CHARACTERS_MAX],
+        at=_at(clicked_at),
+        thread=thread or message_ts,
+        quoted=message_ts,
+        clicked=True,
+    )
+
+
+def of_command(form: Mapping[str, Any], at: datetime) -> Inbound | None:
+    """`/ratchet status`; without words it asks for the list."""
+    user, channel, trigger = form.get("user_id"), form.get("channel_id"), form.get("trigger_id")
+    if form.get("command") != _COMMAND or not (user and channel and trigger):
+        return None
+    return Inbound(
+        channel=NAME,
+        vendor_id=f"command:{trigger}",
+        chat=str(channel),
+        actor=f"{IDENTITY}{user}",
+        text=plain(str(form.get("text") or ""), "") or "show all",
+        at=at,
+    )
+
+
+def plain(text: str, bot_user: str) -> str:
+    """The words as they were typed: without the mention of the bot, Slack's references and its escapes."""
+
+    def shown(reference: re.Match[str]) -> str:
+        target, label = reference[1], reference[2]
+        if target == f"@{bot_user}":
+            return " "
+        if target.startswith(("@", "#", "!")):
+            return f"{target[0]}{label or target[1:]}"
+        return label or target.removeprefix("mailto:").removeprefix("tel:")
+
+    lines = _REFERENCE.sub(shown, text[:TEXT_CHARACTERS_MAX]).split("\n")
+    return html.unescape("\n".join(lines)).translate(_QUOTES).strip()
+
+
+def _at(ts: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(ts), UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
