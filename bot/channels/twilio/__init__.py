@@ -1,0 +1,1 @@
+"""WhatsApp by Twilio. `api` speaks HTTP, `channel` sends, `inbound` reads what arrives."""
