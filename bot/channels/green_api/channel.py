@@ -1,0 +1,65 @@
+"""WhatsApp by Green API, outbound: plain texts, at any hour."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.channels.green_api.api import AUTHORIZED, GreenApi
+from bot.channels.port import Capabilities, Outgoing, Part, SendError
+from bot.channels.whatsapp import IDENTITY, messages_of
+
+NAME = "green_api"
+CHARACTERS_MAX = 3_000  # it takes 20,000, and nobody reads that on a phone
+_PERSON, _GROUP = "@c.us", "@g.us"
+
+
+class GreenApiChannel:
+    """Implements `Channel` for one instance. It has no buttons: WhatsApp took them from such bridges."""
+
+    name = NAME
+    capabilities = Capabilities(
+        buttons_max=0, updates=False, threads=True, characters_max=CHARACTERS_MAX, pictures=False
+    )
+
+    def __init__(self, api: GreenApi) -> None:
+        self.api = api
+
+    def parts(self, outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
+        return tuple(Part(text, {}) for text in messages_of(outgoing.card, CHARACTERS_MAX))
+
+    async def chat_with(self, identity: str) -> str:
+        return chat_of(identity)
+
+    async def send(self, chat: str, part: Part, *, thread: str | None, token: str) -> str:
+        try:
+            return await self.api.send(chat, part.text, thread)
+        except SendError as error:
+            if error.kind == "later":
+                await self._explain(error)
+            raise
+
+    async def _explain(self, error: SendError) -> None:
+        """A number that is not paired any more does not come back by itself."""
+        state = await self.api.state()
+        if state not in (AUTHORIZED, "starting"):
+            raise SendError(
+                f"The WhatsApp number is not connected ({state}); pair it again in Green API's console.", "later"
+            ) from error
+
+    async def update(self, chat: str, vendor_id: str, part: Part) -> None:
+        """What was sent on WhatsApp stays as it is."""
+
+    async def sent(self, chat: str, part: Part, *, thread: str | None, token: str, since: datetime) -> str | None:
+        """The bridge keeps no token with a message and has no list of what it sent: nobody can look."""
+        return None
+
+
+def chat_of(identity: str) -> str:
+    """`whatsapp:+33600000001` -> `33600000001@c.us`; a chat id stays as it is."""
+    address = identity.removeprefix(IDENTITY)
+    return address if address.endswith((_PERSON, _GROUP)) else f"{address.removeprefix('+')}{_PERSON}"
+
+
+def identity_of(sender: str) -> str:
+    """`33600000001@c.us` -> `whatsapp:+33600000001`."""
+    return f"{IDENTITY}+{sender.removesuffix(_PERSON)}" if sender.endswith(_PERSON) else f"{IDENTITY}{sender}"
