@@ -40,6 +40,7 @@ TOLD = frozenset(
 CHANGES_LISTS = frozenset({"decision", "session_expired", "deployment_live", "deployment_failed",
                            "deployment_halted", "deployment_rolled_back"})  # fmt: skip
 _NOTICES_AT_ONCE = 100
+_IN_TEMPLATE = "in_template"  # of a body: the chat takes a template alone, whatever was heard there
 _IDENTITY_OF = {"slack": "slack", "twilio": "whatsapp", "green_api": "whatsapp", "console": "console"}
 
 
@@ -154,7 +155,10 @@ class Surfaces:
         if outgoing is None or hours is None:
             return outgoing
         heard_at = await self.inbound.newest_at(delivery.channel, delivery.chat)
-        return replace(outgoing, window_open=heard_at is not None and now - heard_at < timedelta(hours=hours))
+        if heard_at is not None and now - heard_at < timedelta(hours=hours) and not delivery.body.get(_IN_TEMPLATE):
+            return outgoing
+        # A template names no items: nothing can be approved because of it.
+        return replace(outgoing, window_open=False, shown=None)
 
     async def _rendered(self, delivery: Delivery, now: datetime) -> Outgoing | None:
         if "card" in delivery.body:
@@ -203,6 +207,15 @@ class Surfaces:
         if place is None:
             return []
         return [_row(f"{delivery.key}>{place.channel}", delivery.agent, place, delivery.body, delivery.session_id)]
+
+    def in_template(self, delivery: Delivery) -> list[dict[str, Any]]:
+        """The same there by template, once: the vendor says that the chat takes nothing else."""
+        if delivery.body.get(_IN_TEMPLATE):
+            return []
+        place = Place(delivery.channel, delivery.chat, delivery.person)
+        body = {**delivery.body, _IN_TEMPLATE: True}
+        key = f"{delivery.key}>template"
+        return [_row(key, delivery.agent, place, body, delivery.session_id, lists=delivery.lists)]
 
 
 def _notice_row(notice: Notice, agent: str, place: Place) -> dict[str, Any]:

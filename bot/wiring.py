@@ -15,6 +15,7 @@ from bot.channels.port import Channel
 from bot.channels.slack.channel import SlackChannel, open_slack
 from bot.service import Service, make_service
 from bot.web.slack import Identity, make_bolt, slack_router
+from bot.wiring_twilio import open_twilio
 from optimizer.wiring import Ratchet
 
 
@@ -37,6 +38,9 @@ async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
             token = environment.slack_bot_token.get_secret_value()
             slack = await stack.enter_async_context(open_slack(token, environment.slack_base_url))
             channels["slack"] = slack
+        twilio = await stack.enter_async_context(open_twilio(environment, ratchet.clock))
+        if twilio is not None:
+            channels[twilio.channel.name] = twilio.channel
         worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         service = make_service(ratchet, channels, worker)
         routers: list[APIRouter] = []
@@ -45,4 +49,6 @@ async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
             secret = environment.slack_signing_secret.get_secret_value()
             bolt = make_bolt(slack.client, secret, identity, service.keep, ratchet.clock)
             routers.append(slack_router(bolt, identity))
+        if twilio is not None:
+            routers += twilio.routers(service)
         yield Open(service, tuple(routers))

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
-from bot.channels.twilio.api import words_of
 from bot.channels.twilio.inbound import Status, of_message, of_status
 from optimizer.clock import Clock
 from optimizer.records.messages import Inbound
@@ -20,34 +20,38 @@ _FIELDS_MAX = 200
 _NOTHING = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 Keep = Callable[[Inbound], Awaitable[None]]
-Told = Callable[[Status, str | None], Awaitable[None]]
+Told = Callable[[Status], Awaitable[None]]
 
 
-def twilio_router(token: str, public_url: str, keep: Keep, told: Told, clock: Clock) -> APIRouter:
-    router = APIRouter()
-    validator = RequestValidator(token)
-    base = public_url.rstrip("/")
+class Signed:
+    """What proves that a request comes from Twilio: every field of it, and our address as Twilio knows it."""
 
-    async def form_of(request: Request) -> dict[str, str] | None:
-        """The fields, all of which are signed; None for what does not prove that it comes from Twilio."""
+    def __init__(self, token: str, public_url: str) -> None:
+        self._validator = RequestValidator(token)
+        self._base = public_url.rstrip("/")
+
+    async def form(self, request: Request) -> dict[str, str] | None:
+        """The fields; None for a request that proves nothing. No fields that we do not know make it fail."""
         body = await request.body()
         try:
-            pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_FIELDS_MAX)
-        except (UnicodeDecodeError, ValueError):
+            pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
+        except ValueError:
             return None
-        query = f"?{request.url.query}" if request.url.query else ""
-        fields: dict[str, str | list[str]] = {}
-        for name, value in pairs:
-            known = fields.get(name)
-            fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
         signature = request.headers.get("X-Twilio-Signature", "")
-        if not signature or not validator.validate(f"{base}{request.url.path}{query}", fields, signature):
+        query = f"?{request.url.query}" if request.url.query else ""
+        fields = ImmutableMultiDict(pairs)
+        if not signature or not self._validator.validate(f"{self._base}{request.url.path}{query}", fields, signature):
             return None
         return dict(pairs)
 
+
+def twilio_router(signed: Signed, keep: Keep, told: Told, clock: Clock) -> APIRouter:
+    """Messages are kept before they are acknowledged; statuses are written down."""
+    router = APIRouter()
+
     @router.post(PATH)
     async def message(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        form = await form_of(request)
+        form = await signed.form(request)
         if form is None:
             return Response(status_code=403)
         arrived = of_message(form, clock.now())
@@ -57,12 +61,12 @@ def twilio_router(token: str, public_url: str, keep: Keep, told: Told, clock: Cl
 
     @router.post(STATUS_PATH)
     async def status(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        form = await form_of(request)
+        form = await signed.form(request)
         if form is None:
             return Response(status_code=403)
         said = of_status(form)
         if said is not None:
-            await told(said, words_of(said.code) if said.code else None)
+            await told(said)
         return Response(status_code=204)
 
     return router

@@ -139,17 +139,24 @@ begin
   return to_jsonb(true);
 end $$;
 
--- What the vendor says of a message that was sent; a lower rank than the last is old news. True when it was new.
+-- What the vendor says of a message that was sent; a lower rank than the last is old news. With news of a failure come
+-- the deliveries that are tried instead, and what was not delivered was not shown. Null when it was no news.
 create or replace function public.ratchet_deliveries_status(
-  p_channel text, p_vendor_id text, p_status text, p_rank integer, p_error text) returns jsonb
+  p_channel text, p_vendor_id text, p_status text, p_rank integer, p_error text, p_deliveries jsonb,
+  p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   told ratchet.deliveries;
 begin
-  update ratchet.deliveries set status = p_status, status_rank = p_rank, error = coalesce(p_error, error)
+  update ratchet.deliveries set status = p_status, status_rank = p_rank, error = coalesce(p_error, error),
+    shown = case when p_error is null then shown end
   where channel = p_channel and vendor_ids @> jsonb_build_array(p_vendor_id) and status_rank < p_rank
   returning * into told;
-  return case when told.id is null then null else to_jsonb(told) end;
+  if told.id is null then
+    return null;
+  end if;
+  perform ratchet.deliveries_add(p_deliveries, p_at);
+  return to_jsonb(told);
 end $$;
 
 -- The delivery that a vendor's message belongs to; null where it is not ours.

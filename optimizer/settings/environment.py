@@ -34,7 +34,9 @@ class Environment(BaseSettings):
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_whatsapp_from: str | None = None
-    twilio_content_sid: str | None = None
+    twilio_content_sid: str | None = None  # the templates, as `ratchet whatsapp setup` names them
+    twilio_news_sid: str | None = None
+    twilio_buttons_sid: str | None = None
     twilio_base_url: str | None = None  # where it is not Twilio's own
     green_api_instance_id: str | None = None
     green_api_token: SecretStr | None = None

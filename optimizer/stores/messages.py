@@ -83,10 +83,28 @@ class DeliveryStore:
             )
         )
 
-    async def status(self, channel: str, vendor_id: str, status: str, rank: int, error: str | None) -> Delivery | None:
-        """What the vendor says of a message; None when that is no news, or the message is not ours."""
+    async def status(
+        self,
+        channel: str,
+        vendor_id: str,
+        status: str,
+        rank: int,
+        error: str | None,
+        *,
+        deliveries: Sequence[dict[str, Any]] = (),
+        at: datetime,
+    ) -> Delivery | None:
+        """What the vendor says of a message, with what is sent instead where it was not delivered; None when that is
+        no news, or the message is not ours. With an `error` nothing of the message counts as shown."""
         row = await self._database.call(
-            "deliveries_status", channel=channel, vendor_id=vendor_id, status=status, rank=rank, error=error
+            "deliveries_status",
+            channel=channel,
+            vendor_id=vendor_id,
+            status=status,
+            rank=rank,
+            error=error,
+            deliveries=list(deliveries),
+            at=at,
         )
         return Delivery.model_validate(row) if row else None
 

@@ -11,6 +11,7 @@ from bot.channels.whatsapp import IDENTITY
 from optimizer.records.messages import Inbound
 
 TEXT_CHARACTERS_MAX = 4_000
+_CODE_DIGITS_MAX = 9
 # Later ones of a message's life; callbacks come out of order and more than once.
 RANKS = {
     "accepted": 1,
@@ -25,44 +26,48 @@ RANKS = {
     "undelivered": 8,
     "failed": 8,
 }
+NOT_DELIVERED = frozenset({"undelivered", "failed"})
 
 
 class Status(NamedTuple):
-    """What became of a message that we sent."""
+    """What became of a message that we sent to `chat`."""
 
     vendor_id: str
+    chat: str
     status: str
     rank: int
     code: int | None
 
 
 def of_message(form: Mapping[str, str], at: datetime) -> Inbound | None:
-    """A message of a person. Its address is opaque: it need not be a number."""
+    """A message of a person; None for what is none. The address is opaque: it need not be a number."""
     sid, sender, to = form.get("MessageSid", ""), form.get("From", ""), form.get("To", "")
     if not sid or not sender.startswith(IDENTITY) or not to:
         return None
+    if form.get("MessageType") == "reaction":
+        return None  # it says nothing that could be relied on
     tapped = form.get("ButtonPayload", "") or form.get("ListId", "")
-    media = form.get("NumMedia", "0")
+    text = tapped or form.get("Body", "")
     return Inbound(
         channel=NAME,
         vendor_id=sid,
         chat=sender,
         actor=sender,
-        text=(tapped or form.get("Body", ""))[:TEXT_CHARACTERS_MAX],
+        text=text[:TEXT_CHARACTERS_MAX],
         at=at,
         name=form.get("ProfileName", "")[:100],
         quoted=form.get("OriginalRepliedMessageSid") or None,
         forwarded="true" in (form.get("Forwarded", "").lower(), form.get("FrequentlyForwarded", "").lower()),
         clicked=bool(tapped),
-        media=media.isdigit() and int(media) > 0,
+        media=form.get("NumMedia", "0") != "0" or not text.strip(),  # a place or a contact has no words either
     )
 
 
 def of_status(form: Mapping[str, str]) -> Status | None:
     """None for what is no status that is known here."""
-    sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
+    sid, chat, status = form.get("MessageSid", ""), form.get("To", ""), form.get("MessageStatus", "")
     rank = RANKS.get(status)
-    if not sid or rank is None:
+    if not sid or not chat or rank is None:
         return None
     code = form.get("ErrorCode", "")
-    return Status(sid, status, rank, int(code) if code.isdigit() else None)
+    return Status(sid, chat, status, rank, int(code) if code.isdecimal() and len(code) <= _CODE_DIGITS_MAX else None)
