@@ -124,6 +124,11 @@ def build_parser() -> Parser:
             "Of the version that runs, unless one is named.",
         )
     )
+    add(
+        "whatsapp",
+        "put the templates for WhatsApp into the Twilio account",
+        "Given again, nothing changes; it then shows whether WhatsApp approved them.",
+    ).add_argument("what", choices=("setup",), help="create the templates, ask for their approval, show how they stand")
     rollback = add("rollback", "take the last deployment back")
     _agent(rollback)
     rollback.add_argument("--prompt", metavar="NAME", help="only when it changed this prompt")
