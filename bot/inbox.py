@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -12,15 +14,17 @@ from bot.cards.card import Card, Line
 from bot.cards.stored import as_json
 from bot.conversation.speaker import Shown, Speaker
 from bot.conversation.talk import Conversation
+from bot.leases import while_held
 from bot.surfaces import Surfaces
-from optimizer.errors import RatchetError
+from optimizer.errors import LeaseLost, RatchetError
 from optimizer.records.messages import Arrived, Delivery, Inbound, SeenItem
 from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.wiring import Ratchet
 
-LEASE_SECONDS = 120
+LEASE_SECONDS = 30  # renewed while the work lasts
 ATTEMPTS_MAX = 4
-_NOT_ANSWERED = "Something went wrong with that message and nothing of it was done; please send it again."
+_WAIT_SECONDS = (1.0, 5.0, 30.0, 60.0)  # after each attempt that failed
+_NOT_ANSWERED = 'Something went wrong with that message; reply "status" to see how things stand, or send it again.'
 _log = logging.getLogger(__name__)
 
 
@@ -36,26 +40,51 @@ class Inbox:
     lease_seconds: int = LEASE_SECONDS
 
     async def work(self, messages_max: int = 100) -> int:
-        """Answers what waits; returns how many messages. Safe with any number of workers."""
+        """Answers what waits, one after the other; returns how many messages. Safe with any number of workers."""
         for done in range(messages_max):
-            arrived = await self.inbound.claim(self.worker, self.lease_seconds)
+            arrived = await self.claim()
             if arrived is None:
                 return done
-            await self._handle(arrived)
+            await self.handle(arrived)
         return messages_max
 
-    async def _handle(self, arrived: Arrived) -> None:
-        error = None
+    async def claim(self) -> Arrived | None:
+        """The next message, under a name of its own: who lost it can never write to it again."""
+        return await self.inbound.claim(f"{self.worker}/{secrets.token_hex(4)}", self.lease_seconds)
+
+    async def handle(self, arrived: Arrived) -> None:
+        """Answers a claimed message; one that fails waits and is tried again, until it is given up."""
+        if arrived.attempts > ATTEMPTS_MAX:  # it breaks whoever works on it
+            await self._give_up(arrived, "every attempt broke off")
+            return
+        is_handed_back = True
         try:
-            answers = await self._answers(arrived)
-        except RatchetError as raised:
-            if arrived.attempts < ATTEMPTS_MAX:
-                _log.warning("message %s of %s waits: %s", arrived.id, arrived.message.channel, raised)
-                return  # its lease ends, and it is tried again
-            error = str(raised)
-            answers = [_answer(arrived, 0, "", Card("", (Line(_NOT_ANSWERED, "bad"),)), None)]
+            renew = partial(self.inbound.renew, arrived.id, arrived.worker or "", self.lease_seconds)
+            answers = await while_held(self._answers(arrived), renew, self.lease_seconds)
+            await self._done(arrived, answers)
+            is_handed_back = False
+        except LeaseLost as lost:
+            is_handed_back = False
+            _log.warning("message %s of %s: %s", arrived.id, arrived.message.channel, lost)
+        except RatchetError as error:
+            if arrived.attempts >= ATTEMPTS_MAX:
+                await self._give_up(arrived, str(error))
+                is_handed_back = False
+                return
+            _log.warning("message %s of %s waits: %s", arrived.id, arrived.message.channel, error)
+        finally:
+            if is_handed_back:
+                wait_seconds = _WAIT_SECONDS[min(arrived.attempts, len(_WAIT_SECONDS)) - 1]
+                await self.inbound.release(arrived.id, arrived.worker or "", wait_seconds)
+
+    async def _give_up(self, arrived: Arrived, why: str) -> None:
+        _log.error("message %s of %s was given up: %s", arrived.id, arrived.message.channel, why)
+        await self._done(arrived, [_answer(arrived, 0, "", Card("", (Line(_NOT_ANSWERED, "bad"),)), None)], why)
+
+    async def _done(self, arrived: Arrived, answers: list[dict[str, Any]], error: str | None = None) -> None:
         now = self.ratchet.clock.now()
-        await self.inbound.done(arrived.id, self.worker, answers, now, error=error)
+        if not await self.inbound.done(arrived.id, arrived.worker or "", answers, now, error=error):
+            _log.warning("message %s was answered by another worker; this answer is dropped", arrived.id)
 
     async def _answers(self, arrived: Arrived) -> list[dict[str, Any]]:
         message = arrived.message
@@ -65,15 +94,26 @@ class Inbox:
         if refused is not None:
             return [_answer(arrived, place, agent or "", card, None) for place, card in enumerate(refused)]
         assert agent is not None  # who is not turned away speaks about an agent
-        speaker = Speaker(agent, message.channel, message.chat, message.actor)
+        speaker = Speaker(agent, message.channel, message.chat, message.actor, _name_of(message))
         talk = Conversation(
             self.ratchet, speaker, self.surfaces.names, shown=await self._shown(agent, target), tells_news=False
         )
         await talk.resume()
-        cards = await talk.say(message.text)
+        before = await self._done_before(arrived, agent)
+        cards = (before, *await talk.say("status")) if before else await talk.say(message.text)
         shown = talk.shown
         last = len(cards) - 1
         return [_answer(arrived, n, agent, card, shown if n == last else None) for n, card in enumerate(cards)]
+
+    async def _done_before(self, arrived: Arrived, agent: str) -> Card | None:
+        """What an attempt that broke off had decided because of this message: it is not decided twice."""
+        if arrived.attempts == 1:
+            return None
+        understood = await self.ratchet.audit.understood(agent, _name_of(arrived.message))
+        if not understood:
+            return None
+        words = " and ".join(f'"{one}"' for one in understood)
+        return Card("", (Line(f"I was interrupted after {words}: that was done, once. This is how it stands now."),))
 
     async def _target(self, message: Inbound) -> Delivery | None:
         """The message of ours that numbers mean: the quoted one, that of the thread, else the newest list."""
@@ -95,6 +135,11 @@ class Inbox:
             hashes={item: one.content_sha256 for item, one in seen.items()},
             bases={item: one.base_sha256 for item, one in seen.items()},
         )
+
+
+def _name_of(message: Inbound) -> str:
+    """The message, as the audit names it."""
+    return f"{message.channel}:{message.vendor_id}"
 
 
 def seen_items(shown: Shown) -> dict[str, Any]:

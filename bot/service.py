@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bot.channels.port import Channel
 from bot.inbox import Inbox
+from bot.lanes import Job, Lanes, Loop
 from bot.outbox import Outbox
 from bot.surfaces import Surfaces
 from optimizer.errors import RatchetError
@@ -16,7 +17,9 @@ from optimizer.records.messages import Inbound
 from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.wiring import Ratchet
 
-IDLE_SECONDS = 1.0  # between two looks where nothing wakes a loop
+ANSWERED_AT_ONCE = 4
+SENT_AT_ONCE = 4  # on each channel: a slow one holds nobody else up
+GRACE_SECONDS = 10.0  # for what is under way when the service stops
 _log = logging.getLogger(__name__)
 
 
@@ -31,11 +34,21 @@ class Service:
     surfaces: Surfaces
     inbox: Inbox
     outbox: Outbox
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _loops: list[Loop] = field(default_factory=list[Loop])
 
     def wake(self) -> None:
-        """Something arrived: the loops look at once."""
-        self._woken.set()
+        """Something arrived, or is to be said: the loops look at once."""
+        for loop in self._loops:
+            loop.wake()
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Loop -> why its last turn failed."""
+        return {loop.name: loop.failing for loop in self._loops if loop.failing is not None}
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self._loops)
 
     async def keep(self, message: Inbound) -> None:
         """What arrived stands in the database when this returns, once, and is worked on after that."""
@@ -43,37 +56,85 @@ class Service:
             self.wake()
 
     async def once(self) -> int:
-        """One turn of all that waits; returns how much was done."""
+        """One turn of all that waits, one after the other; returns how much was done."""
         done = await self.inbox.work()
         done += await self.ratchet.decisions.work()
-        for agent in await self.ratchet.agents.list():
-            done += await self.surfaces.fan_out(agent.agent)
+        done += await self.fan_out()
         return done + await self.outbox.work()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; what is under way then is finished."""
-        while not stop.is_set():
-            if not await _told(self.once):
-                self._woken.clear()
-                ended = asyncio.ensure_future(stop.wait())
-                woken = asyncio.ensure_future(self._woken.wait())
-                await asyncio.wait({ended, woken}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                for waiting in (ended, woken):
-                    waiting.cancel()
+        """Until `stop` is set; what is under way then is finished, or handed back after `GRACE_SECONDS`."""
+        lanes = [
+            Lanes("inbox", self._next_answer, ANSWERED_AT_ONCE),
+            *(Lanes(f"outbox of {name}", self._sender(name), SENT_AT_ONCE) for name in self.channels),
+        ]
+        self._loops[:] = [
+            *(one.loop for one in lanes),
+            Loop("notices", self._fan_out_and_wake),
+            Loop("deployments", self._deploy_and_wake),
+        ]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for loop in self._loops:
+                    group.create_task(loop.run(stop))
+                await stop.wait()
+                self.wake()
+        finally:
+            self._loops.clear()
+            await asyncio.gather(*(one.finish(GRACE_SECONDS) for one in lanes))
 
+    async def fan_out(self) -> int:
+        """Writes what follows from new notices of all agents; one whose people cannot be found now waits alone."""
+        done = 0
+        failed: RatchetError | None = None
+        for agent in await self.deliveries.unfanned(self.surfaces.told_since):
+            try:
+                done += await self.surfaces.fan_out(agent)
+            except RatchetError as error:
+                _log.error("the notices of %r wait: %s", agent, error)
+                failed = error
+        if failed is not None and not done:
+            raise failed
+        return done
 
-async def _told(turn: Callable[[], Awaitable[int]]) -> int:
-    """A turn that fails is told and tried again: what it did not finish waits in the database."""
-    try:
-        return await turn()
-    except RatchetError as error:
-        _log.error("a turn of the service failed and is tried again: %s", error)
-        return 0
+    async def _fan_out_and_wake(self) -> int:
+        return self._woken_by(await self.fan_out())
+
+    async def _deploy_and_wake(self) -> int:
+        return self._woken_by(await self.ratchet.decisions.work())
+
+    def _woken_by(self, done: int) -> int:
+        if done:
+            self.wake()
+        return done
+
+    async def _next_answer(self) -> Job | None:
+        arrived = await self.inbox.claim()
+        return self._then_wake(self.inbox.handle(arrived)) if arrived else None
+
+    def _sender(self, channel: str) -> Callable[[], Awaitable[Job | None]]:
+        async def take() -> Job | None:
+            delivery = await self.outbox.claim((channel,))
+            return self.outbox.deliver(delivery) if delivery else None
+
+        return take
+
+    async def _then_wake(self, job: Job) -> None:
+        await job
+        self.wake()
 
 
 def make_service(ratchet: Ratchet, channels: Mapping[str, Channel], worker: str) -> Service:
     inbound, deliveries = InboundStore(ratchet.database), DeliveryStore(ratchet.database)
     surfaces = Surfaces(ratchet, channels, deliveries, inbound)
     inbox = Inbox(ratchet, inbound, deliveries, surfaces, worker)
-    outbox = Outbox(channels, deliveries, surfaces.render, surfaces.elsewhere, ratchet.clock, worker)
+    outbox = Outbox(
+        channels,
+        deliveries,
+        surfaces.render,
+        surfaces.elsewhere,
+        ratchet.clock,
+        worker,
+        in_template=surfaces.in_template,
+    )
     return Service(ratchet, channels, inbound, deliveries, surfaces, inbox, outbox)

@@ -40,6 +40,7 @@ TOLD = frozenset(
 CHANGES_LISTS = frozenset({"decision", "session_expired", "deployment_live", "deployment_failed",
                            "deployment_halted", "deployment_rolled_back"})  # fmt: skip
 _NOTICES_AT_ONCE = 100
+_TOLD_AT_FIRST = timedelta(hours=24)  # how old a notice may be that the first start tells
 _IN_TEMPLATE = "in_template"  # of a body: the chat takes a template alone, whatever was heard there
 _IDENTITY_OF = {"slack": "slack", "twilio": "whatsapp", "green_api": "whatsapp", "console": "console"}
 
@@ -65,6 +66,11 @@ class Surfaces:
         """Channel identity -> what the person is called."""
         people = self.ratchet.settings.file.people
         return {identity: name.capitalize() for name, person in people.items() for identity in person.named}
+
+    @property
+    def told_since(self) -> datetime:
+        """What is older when the service starts for the first time is not told any more."""
+        return self.ratchet.clock.now() - _TOLD_AT_FIRST
 
     # ---- inbound
 
@@ -118,7 +124,7 @@ class Surfaces:
 
     async def fan_out(self, agent: str) -> int:
         """Writes what follows from new notices, once; returns how many deliveries."""
-        after = await self.deliveries.fanned(agent)
+        after = await self.deliveries.fanned(agent, self.told_since)
         notices = await self.ratchet.notices.after(agent, after, _NOTICES_AT_ONCE)
         if not notices:
             return 0

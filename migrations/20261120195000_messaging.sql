@@ -18,6 +18,7 @@ create table if not exists ratchet.inbound (
   unique (channel, vendor_id)
 );
 create index if not exists inbound_waiting on ratchet.inbound (channel, chat, id) where state = 'waiting';
+create index if not exists inbound_queue on ratchet.inbound (id) where state = 'waiting';
 create index if not exists inbound_by_chat on ratchet.inbound (channel, chat, received_at desc);
 alter table ratchet.inbound enable row level security;
 
@@ -43,11 +44,14 @@ create table if not exists ratchet.deliveries (
   lease_until timestamptz,
   vendor_ids jsonb not null default '[]',        -- of its parts, in order, as they were sent
   sent_at timestamptz,
+  doubt boolean not null default false,          -- a part may have been sent whose id is not written down
+  plain_from integer,                            -- how many parts were sent before markup was refused; null: it was not
   status text,                                   -- what the vendor says of it: delivered, read, failed, ...
   status_rank integer not null default 0,
   error text
 );
 create index if not exists deliveries_waiting on ratchet.deliveries (channel, chat, position) where state = 'waiting';
+create index if not exists deliveries_queue on ratchet.deliveries (position) where state = 'waiting';
 create index if not exists deliveries_by_session on ratchet.deliveries (session_id) where session_id is not null;
 create index if not exists deliveries_by_vendor on ratchet.deliveries using gin (vendor_ids jsonb_path_ops);
 alter table ratchet.deliveries enable row level security;

@@ -11,6 +11,7 @@ RatchetError
 │   ├── DatabaseConflict    a unique or check constraint refused the write
 │   ├── FunctionMissing     the database does not know the SQL function
 │   └── SchemaTooOld        the schema is behind this code
+├── LeaseLost               what was claimed is another worker's now
 ├── EmbeddedServerError     the embedded PostgreSQL did not start
 └── RegistryError
     ├── PromptNotFound      the registry has no such prompt, version or label
@@ -63,6 +64,10 @@ class FunctionMissing(DatabaseError):
 
 
 class SchemaTooOld(DatabaseError):
+    pass
+
+
+class LeaseLost(RatchetError):
     pass
 
 

@@ -19,9 +19,10 @@ class Speaker:
     channel: str  # "console"
     chat: str
     actor: str  # channel identity: "console:dana"
+    message: str | None = None  # the one that is answered, where the channel names messages
 
     def said(self, words: str, understood: str) -> Said:
-        return Said(self.actor, self.channel, self.chat, words, understood)
+        return Said(self.actor, self.channel, self.chat, words, understood, self.message)
 
 
 @dataclass

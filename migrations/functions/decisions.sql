@@ -53,6 +53,15 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
   from (select * from ratchet.decisions where agent = p_agent order by seq desc limit least(p_limit, 200)) newest;
 $$;
 
+-- What came of one message of a chat, oldest first: [understood]. A refusal is nothing that came of it.
+create or replace function public.ratchet_decisions_of_message(p_agent text, p_message text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(said ->> 'understood' order by seq), '[]'::jsonb)
+  from (select seq, body::jsonb as said from ratchet.decisions
+        where agent = p_agent) about
+  where said ->> 'message' = p_message and said ->> 'kind' not in ('refused', 'rebased');
+$$;
+
 -- The decision that closed a session, since it was last open; while it is open, the newest one. Null: there is none.
 create or replace function public.ratchet_decisions_closing(p_agent text, p_session_id uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$

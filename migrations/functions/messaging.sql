@@ -1,17 +1,22 @@
--- Keeps what arrived, once: a second arrival of the same message answers {new: false}. Answers {id, new}.
+-- Keeps what arrived, once: a second arrival of the same message answers {new: false}. Where 500 of a chat wait already,
+-- one more is kept as refused ({full: true}): nobody is answered five hundred times. Answers {id, new, full}.
 create or replace function public.ratchet_inbound_put(
   p_channel text, p_vendor_id text, p_chat text, p_actor text, p_message jsonb, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
   kept bigint;
+  is_full boolean := exists (select from ratchet.inbound
+                             where state = 'waiting' and channel = p_channel and chat = p_chat offset 499);
 begin
-  insert into ratchet.inbound (channel, vendor_id, chat, actor, message, received_at)
-  values (p_channel, p_vendor_id, p_chat, p_actor, p_message, p_at)
+  insert into ratchet.inbound (channel, vendor_id, chat, actor, message, received_at, state, done_at, error)
+  values (p_channel, p_vendor_id, p_chat, p_actor, p_message, p_at,
+          case when is_full then 'failed' else 'waiting' end, case when is_full then p_at end,
+          case when is_full then 'too many messages of this chat wait' end)
   on conflict (channel, vendor_id) do nothing returning id into kept;
   if kept is not null then
-    return jsonb_build_object('id', kept, 'new', true);
+    return jsonb_build_object('id', kept, 'new', true, 'full', is_full);
   end if;
-  return (select jsonb_build_object('id', id, 'new', false) from ratchet.inbound
+  return (select jsonb_build_object('id', id, 'new', false, 'full', false) from ratchet.inbound
           where channel = p_channel and vendor_id = p_vendor_id);
 end $$;
 
@@ -41,6 +46,27 @@ begin
     lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
   where id = taken.id returning * into taken;
   return to_jsonb(taken);
+end $$;
+
+-- Holds a message for longer. False: another worker has it.
+create or replace function public.ratchet_inbound_renew(p_id bigint, p_worker text, p_lease_seconds integer) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+begin
+  update ratchet.inbound
+  set lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
+  where id = p_id and worker = p_worker and state = 'waiting';
+  return to_jsonb(found);
+end $$;
+
+-- Hands a message back, to be taken again after a while. False: another worker has it.
+create or replace function public.ratchet_inbound_release(p_id bigint, p_worker text, p_wait_seconds double precision)
+returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+begin
+  update ratchet.inbound set worker = null,
+    lease_until = clock_timestamp() + make_interval(secs => p_wait_seconds)  -- lease: server's clock
+  where id = p_id and worker = p_worker and state = 'waiting';
+  return to_jsonb(found);
 end $$;
 
 -- Ends the work on a message, and writes what is answered to it, in one. False: another worker has it.
@@ -75,7 +101,7 @@ create or replace function public.ratchet_notices_fan_out(
   p_agent text, p_after bigint, p_upto bigint, p_deliveries jsonb, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 begin
-  insert into ratchet.notice_cursors (agent, notice_id) values (p_agent, 0) on conflict do nothing;
+  insert into ratchet.notice_cursors (agent, notice_id) values (p_agent, p_after) on conflict do nothing;
   update ratchet.notice_cursors set notice_id = p_upto where agent = p_agent and notice_id = p_after;
   if not found then
     return to_jsonb(false);
@@ -84,14 +110,27 @@ begin
   return to_jsonb(true);
 end $$;
 
--- Up to which notice the agent's were fanned out; 0 before the first.
-create or replace function public.ratchet_notices_fanned(p_agent text) returns jsonb
+-- Up to which notice the agent's were fanned out. Before the first time those older than p_since count as told: who
+-- starts the service after months is not told months.
+create or replace function public.ratchet_notices_fanned(p_agent text, p_since timestamptz) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
-  select to_jsonb(coalesce((select notice_id from ratchet.notice_cursors where agent = p_agent), 0));
+  select to_jsonb(coalesce((select notice_id from ratchet.notice_cursors where agent = p_agent),
+                           (select max(id) from ratchet.notices where agent = p_agent and created_at < p_since), 0));
+$$;
+
+-- The agents that have notices which were not fanned out: [agent].
+create or replace function public.ratchet_notices_unfanned(p_since timestamptz) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(named.agent order by named.agent), '[]'::jsonb) from ratchet.agents named
+  where exists (
+    select from ratchet.notices notice
+    left join ratchet.notice_cursors done on done.agent = notice.agent
+    where notice.agent = named.agent and notice.id > coalesce(done.notice_id, 0)
+      and (done.agent is not null or notice.created_at >= p_since));
 $$;
 
 -- Takes the oldest delivery of these channels that is due and has no living worker, in a chat where none before it
--- waits: a chat is told in order. Null: none.
+-- waits: a chat is told in order. Whose worker died may have been sent: `doubt`. Null: none.
 create or replace function public.ratchet_deliveries_claim(
   p_channels jsonb, p_worker text, p_lease_seconds integer, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
@@ -108,14 +147,24 @@ begin
   if not found then
     return null;
   end if;
-  update ratchet.deliveries set worker = p_worker, attempts = attempts + 1,
+  update ratchet.deliveries set worker = p_worker, attempts = attempts + 1, doubt = doubt or worker is not null,
     lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
   where id = taken.id returning * into taken;
   return to_jsonb(taken);
 end $$;
 
+-- Holds a delivery for longer. False: another worker has it.
+create or replace function public.ratchet_deliveries_renew(p_id uuid, p_worker text, p_lease_seconds integer) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+begin
+  update ratchet.deliveries
+  set lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds)  -- lease: server's clock
+  where id = p_id and worker = p_worker and state = 'waiting';
+  return to_jsonb(found);
+end $$;
+
 -- Writes down what became of a claimed delivery: p_set may hold state, vendor_ids, next_at, error, sent_at, shown,
--- session_id; with p_done the claim ends. False: another worker has it.
+-- session_id, doubt, plain_from; with p_done the claim ends. False: another worker has it.
 create or replace function public.ratchet_deliveries_record(
   p_id uuid, p_worker text, p_set jsonb, p_done boolean, p_deliveries jsonb, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
@@ -124,14 +173,15 @@ begin
     state = coalesce(p_set ->> 'state', state),
     vendor_ids = coalesce(p_set -> 'vendor_ids', vendor_ids),
     next_at = coalesce((p_set ->> 'next_at')::timestamptz, next_at),
-    error = coalesce(p_set ->> 'error', error),
+    error = case when p_set ? 'error' then p_set ->> 'error' else error end,
     sent_at = coalesce((p_set ->> 'sent_at')::timestamptz, sent_at),
     shown = coalesce(p_set -> 'shown', shown),
     session_id = coalesce((p_set ->> 'session_id')::uuid, session_id),
+    doubt = coalesce((p_set ->> 'doubt')::boolean, doubt),
+    plain_from = coalesce((p_set ->> 'plain_from')::integer, plain_from),
     worker = case when p_done then null else worker end,
     lease_until = case when p_done then null else lease_until end
-  where id = p_id and worker = p_worker and state = 'waiting'
-    and lease_until >= clock_timestamp();  -- lease: server's clock
+  where id = p_id and worker = p_worker and state = 'waiting';
   if not found then
     return to_jsonb(false);
   end if;
@@ -158,6 +208,12 @@ begin
   perform ratchet.deliveries_add(p_deliveries, p_at);
   return to_jsonb(told);
 end $$;
+
+-- One delivery; null where there is none.
+create or replace function public.ratchet_deliveries_get(p_id uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(one) from ratchet.deliveries one where id = p_id;
+$$;
 
 -- The delivery that a vendor's message belongs to; null where it is not ours.
 create or replace function public.ratchet_deliveries_find(p_channel text, p_chat text, p_vendor_id text) returns jsonb
@@ -188,4 +244,15 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
     select * from ratchet.deliveries
     where agent = p_agent and (state = 'failed' or state = 'waiting' and attempts > 1 or status in ('failed', 'undelivered'))
     order by position desc limit least(p_limit, 200)) one;
+$$;
+
+-- How far the service is behind: since when the oldest message waits to be answered, and per channel since when the
+-- oldest delivery is due: {inbound: time | null, deliveries: {channel: time}}.
+create or replace function public.ratchet_messages_behind(p_at timestamptz) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select jsonb_build_object(
+    'inbound', (select min(received_at) from ratchet.inbound where state = 'waiting'),
+    'deliveries', (select coalesce(jsonb_object_agg(channel, due_at), '{}'::jsonb)
+                   from (select channel, min(next_at) as due_at from ratchet.deliveries
+                         where state = 'waiting' and next_at <= p_at group by channel) due));
 $$;

@@ -29,6 +29,7 @@ class Said:
     chat: str
     words: str
     understood: str
+    message: str | None = None  # the channel's name of the message: what came of it is looked up by it
 
 
 def votes(session: Session, ruling: Ruling, said: Said, person: str) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ class Arrived(Record):
     message: Inbound
     received_at: datetime
     attempts: int
+    worker: str | None = None  # who works on it
 
 
 class SeenItem(Record):
@@ -67,5 +68,8 @@ class Delivery(Record):
     next_at: datetime
     vendor_ids: tuple[str, ...] = Field(default=())
     sent_at: datetime | None = None
+    worker: str | None = None  # who works on it
+    doubt: bool = False  # a part may have been sent whose id is not written down
+    plain_from: int | None = None  # how many parts were sent before markup was refused
     status: str | None = None
     error: str | None = None

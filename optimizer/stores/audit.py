@@ -51,6 +51,10 @@ class AuditStore:
         """The decision that closed the session, as `newest` gives rows; while it is open, the newest one about it."""
         return await self._database.call("decisions_closing", agent=agent, session_id=session_id)
 
+    async def understood(self, agent: str, message: str) -> tuple[str, ...]:
+        """As what a message was understood, in each of the rows in which something came of it; oldest first."""
+        return tuple(await self._database.call("decisions_of_message", agent=agent, message=message))
+
     async def verify(self, agent: str, anchors: frozenset[str] = frozenset()) -> ChainReport:
         """Recomputes every hash. `anchors` are heads that published versions carry: each must be in the chain."""
         previous, seq, seen = _FIRST, 0, {_FIRST}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,13 +12,24 @@ from uuid import UUID
 from optimizer.db.port import Database
 from optimizer.records.messages import Arrived, Delivery, Inbound
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What waits: since when the oldest message is not answered, and per channel since when a delivery is due."""
+
+    inbound: datetime | None
+    deliveries: Mapping[str, datetime]
+
 
 class InboundStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, message: Inbound, at: datetime) -> bool:
-        """Keeps it; False when the same message came before. Once this returns it is not lost."""
+        """Keeps it; False when the same message came before, or too many of that chat wait to be answered: it is kept
+        as refused then. Once this returns it is not lost."""
         answer = await self._database.call(
             "inbound_put",
             channel=message.channel,
@@ -26,7 +39,9 @@ class InboundStore:
             message=message.model_dump(mode="json"),
             at=at,
         )
-        return bool(answer["new"])
+        if answer["full"]:
+            _log.warning("message %s of %s is not answered: too many of that chat wait", answer["id"], message.channel)
+        return bool(answer["new"]) and not answer["full"]
 
     async def newest_at(self, channel: str, chat: str) -> datetime | None:
         """When something arrived there last."""
@@ -37,6 +52,16 @@ class InboundStore:
         """The oldest message that waits, in a chat where none before it does; None when there is none."""
         row = await self._database.call("inbound_claim", worker=worker, lease_seconds=lease_seconds)
         return Arrived.model_validate(row) if row else None
+
+    async def renew(self, id_: int, worker: str, lease_seconds: int) -> bool:
+        """Holds it for longer; False when another worker has it."""
+        return bool(await self._database.call("inbound_renew", id=id_, worker=worker, lease_seconds=lease_seconds))
+
+    async def release(self, id_: int, worker: str, wait_seconds: float) -> bool:
+        """Hands it back, to be taken again after a while; False when another worker has it."""
+        return bool(
+            await self._database.call("inbound_release", id=id_, worker=worker, wait_seconds=float(wait_seconds))
+        )
 
     async def done(
         self, id_: int, worker: str, deliveries: Sequence[dict[str, Any]], at: datetime, *, error: str | None = None
@@ -59,6 +84,10 @@ class DeliveryStore:
             "deliveries_claim", channels=list(channels), worker=worker, lease_seconds=lease_seconds, at=at
         )
         return Delivery.model_validate(row) if row else None
+
+    async def renew(self, id_: UUID, worker: str, lease_seconds: int) -> bool:
+        """Holds it for longer; False when another worker has it."""
+        return bool(await self._database.call("deliveries_renew", id=id_, worker=worker, lease_seconds=lease_seconds))
 
     async def record(
         self,
@@ -108,6 +137,10 @@ class DeliveryStore:
         )
         return Delivery.model_validate(row) if row else None
 
+    async def get(self, id_: UUID) -> Delivery | None:
+        row = await self._database.call("deliveries_get", id=id_)
+        return Delivery.model_validate(row) if row else None
+
     async def find(self, channel: str, chat: str, vendor_id: str) -> Delivery | None:
         row = await self._database.call("deliveries_find", channel=channel, chat=chat, vendor_id=vendor_id)
         return Delivery.model_validate(row) if row else None
@@ -127,9 +160,13 @@ class DeliveryStore:
         rows = await self._database.call("deliveries_troubled", agent=agent, limit=limit)
         return tuple(Delivery.model_validate(row) for row in rows)
 
-    async def fanned(self, agent: str) -> int:
-        """Up to which notice the agent's were fanned out."""
-        return int(await self._database.call("notices_fanned", agent=agent))
+    async def fanned(self, agent: str, since: datetime) -> int:
+        """Up to which notice the agent's were fanned out; before the first time, up to those older than `since`."""
+        return int(await self._database.call("notices_fanned", agent=agent, since=since))
+
+    async def unfanned(self, since: datetime) -> tuple[str, ...]:
+        """The agents that have notices which were not fanned out; `since` as in `fanned`."""
+        return tuple(await self._database.call("notices_unfanned", since=since))
 
     async def fan_out(
         self, agent: str, after: int, upto: int, deliveries: Sequence[dict[str, Any]], at: datetime
@@ -140,3 +177,9 @@ class DeliveryStore:
                 "notices_fan_out", agent=agent, after=after, upto=upto, deliveries=list(deliveries), at=at
             )
         )
+
+    async def behind(self, at: datetime) -> Behind:
+        """How far the service is behind."""
+        row = await self._database.call("messages_behind", at=at)
+        due = {channel: datetime.fromisoformat(since) for channel, since in row["deliveries"].items()}
+        return Behind(datetime.fromisoformat(row["inbound"]) if row["inbound"] else None, due)
