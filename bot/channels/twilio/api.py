@@ -69,14 +69,15 @@ def words_of(code: int | None) -> str:
 class TwilioApi:
     """One account. Errors name neither the account nor its keys."""
 
-    def __init__(self, client: httpx.AsyncClient, account: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, account: str, timeout_seconds: float = REQUEST_SECONDS) -> None:
         self._client = client
+        self._timeout_seconds = timeout_seconds
         self._path = f"/{_VERSION}/Accounts/{account}/Messages.json"
 
     async def send(self, form: Mapping[str, str]) -> str:
         """The message's id. It is accepted then, not delivered: that is told later. Raises `SendError`."""
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.post(self._path, data=dict(form))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise SendError("Twilio cannot be reached; the message is tried again.", "later") from error
@@ -91,7 +92,7 @@ class TwilioApi:
         """The newest messages to one person since a day (YYYY-MM-DD), at most `LISTED_MAX`. Raises `SendError`."""
         query = {"From": sender, "To": to, "DateSent>": since, "PageSize": str(LISTED_MAX)}
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.get(self._path, params=query)
         except (httpx.HTTPError, TimeoutError) as error:
             raise SendError("Twilio does not tell what was sent; it is tried again.", "later") from error
@@ -137,8 +138,10 @@ def refusal(response: httpx.Response) -> str:
 
 
 @asynccontextmanager
-async def open_api(account: str, token: str, base_url: str | None = None) -> AsyncGenerator[TwilioApi]:
+async def open_api(
+    account: str, token: str, base_url: str | None = None, timeout_seconds: float = REQUEST_SECONDS
+) -> AsyncGenerator[TwilioApi]:
     async with httpx.AsyncClient(
-        base_url=base_url or BASE_URL, auth=(account, token), timeout=REQUEST_SECONDS
+        base_url=base_url or BASE_URL, auth=(account, token), timeout=timeout_seconds
     ) as client:
-        yield TwilioApi(client, account)
+        yield TwilioApi(client, account, timeout_seconds)
