@@ -6,7 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from bot.arrivals import Arrivals
 from bot.channels.port import Channel
 from bot.inbox import Inbox
 from bot.lanes import Job, Lanes, Loop
@@ -20,6 +22,7 @@ from optimizer.wiring import Ratchet
 ANSWERED_AT_ONCE = 4
 SENT_AT_ONCE = 4  # on each channel: a slow one holds nobody else up
 GRACE_SECONDS = 10.0  # for what is under way when the service stops
+_INBOX = "inbox"
 _log = logging.getLogger(__name__)
 
 
@@ -36,10 +39,19 @@ class Service:
     outbox: Outbox
     _loops: list[Loop] = field(default_factory=list[Loop])
 
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        return Arrivals(self.inbound, self.ratchet.clock, self._wake_inbox)
+
     def wake(self) -> None:
         """Something arrived, or is to be said: the loops look at once."""
         for loop in self._loops:
             loop.wake()
+
+    def _wake_inbox(self) -> None:
+        for loop in self._loops:
+            if loop.name == _INBOX:
+                loop.wake()
 
     @property
     def failing(self) -> dict[str, str]:
@@ -52,8 +64,7 @@ class Service:
 
     async def keep(self, message: Inbound) -> None:
         """What arrived stands in the database when this returns, once, and is worked on after that."""
-        if await self.inbound.put(message, self.ratchet.clock.now()):
-            self.wake()
+        await self.arrivals.keep(message)
 
     async def once(self) -> int:
         """One turn of all that waits, one after the other; returns how much was done."""
@@ -65,7 +76,7 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; what is under way then is finished, or handed back after `GRACE_SECONDS`."""
         lanes = [
-            Lanes("inbox", self._next_answer, ANSWERED_AT_ONCE),
+            Lanes(_INBOX, self._next_answer, ANSWERED_AT_ONCE),
             *(Lanes(f"outbox of {name}", self._sender(name), SENT_AT_ONCE) for name in self.channels),
         ]
         self._loops[:] = [
@@ -109,6 +120,7 @@ class Service:
         return done
 
     async def _next_answer(self) -> Job | None:
+        await self.arrivals.quiet()
         arrived = await self.inbox.claim()
         return self._then_wake(self.inbox.handle(arrived)) if arrived else None
 

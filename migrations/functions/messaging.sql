@@ -1,23 +1,35 @@
--- Keeps what arrived, once: a second arrival of the same message answers {new: false}. Where 500 of a chat wait already,
--- one more is kept as refused ({full: true}): nobody is answered five hundred times. Answers {id, new, full}.
-create or replace function public.ratchet_inbound_put(
-  p_channel text, p_vendor_id text, p_chat text, p_actor text, p_message jsonb, p_at timestamptz) returns jsonb
+-- Keeps what arrived, once: [{channel, vendor_id, chat, actor, message}]. A second arrival of the same message answers
+-- {new: false}. Where 500 of a chat wait already, one more is kept as refused ({full: true}): nobody is answered five
+-- hundred times. Answers [{id, new, full}].
+create or replace function public.ratchet_inbound_put(p_messages jsonb, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
+  one record;
   kept bigint;
-  is_full boolean := exists (select from ratchet.inbound
-                             where state = 'waiting' and channel = p_channel and chat = p_chat offset 499);
+  is_full boolean;
+  answers jsonb := '[]'::jsonb;
 begin
-  insert into ratchet.inbound (channel, vendor_id, chat, actor, message, received_at, state, done_at, error)
-  values (p_channel, p_vendor_id, p_chat, p_actor, p_message, p_at,
-          case when is_full then 'failed' else 'waiting' end, case when is_full then p_at end,
-          case when is_full then 'too many messages of this chat wait' end)
-  on conflict (channel, vendor_id) do nothing returning id into kept;
-  if kept is not null then
-    return jsonb_build_object('id', kept, 'new', true, 'full', is_full);
-  end if;
-  return (select jsonb_build_object('id', id, 'new', false, 'full', false) from ratchet.inbound
-          where channel = p_channel and vendor_id = p_vendor_id);
+  for one in
+    select row.channel, row.vendor_id, row.chat, row.actor, row.message
+    from rows from (jsonb_to_recordset(p_messages) as (channel text, vendor_id text, chat text, actor text, message jsonb))
+      with ordinality as row (channel, vendor_id, chat, actor, message, ordinal)
+    order by ordinal
+  loop
+    is_full := exists (select from ratchet.inbound
+                       where state = 'waiting' and channel = one.channel and chat = one.chat offset 499);
+    insert into ratchet.inbound (channel, vendor_id, chat, actor, message, received_at, state, done_at, error)
+    values (one.channel, one.vendor_id, one.chat, one.actor, one.message, p_at,
+            case when is_full then 'failed' else 'waiting' end, case when is_full then p_at end,
+            case when is_full then 'too many messages of this chat wait' end)
+    on conflict (channel, vendor_id) do nothing returning id into kept;
+    if kept is not null then
+      answers := answers || jsonb_build_object('id', kept, 'new', true, 'full', is_full);
+    else
+      answers := answers || (select jsonb_build_object('id', id, 'new', false, 'full', false) from ratchet.inbound
+                             where channel = one.channel and vendor_id = one.vendor_id);
+    end if;
+  end loop;
+  return answers;
 end $$;
 
 -- When the newest message of a chat arrived; null where none did.

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from optimizer.records.base import Record
 
@@ -29,6 +29,14 @@ class Inbound(Record):
     clicked: bool = False  # a button of ours: the text is what we put on it
     addressed: bool = True  # said to the bot: a direct message, a mention, a click; False: talk beside it
     media: bool = False  # it holds a picture, a voice message, a file
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        """Half a character, or none at all, is valid JSON and no text that a database takes."""
+        if not isinstance(value, str):
+            return value
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Arrived(Record):

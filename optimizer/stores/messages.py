@@ -30,18 +30,28 @@ class InboundStore:
     async def put(self, message: Inbound, at: datetime) -> bool:
         """Keeps it; False when the same message came before, or too many of that chat wait to be answered: it is kept
         as refused then. Once this returns it is not lost."""
-        answer = await self._database.call(
-            "inbound_put",
-            channel=message.channel,
-            vendor_id=message.vendor_id,
-            chat=message.chat,
-            actor=message.actor,
-            message=message.model_dump(mode="json"),
-            at=at,
-        )
-        if answer["full"]:
-            _log.warning("message %s of %s is not answered: too many of that chat wait", answer["id"], message.channel)
-        return bool(answer["new"]) and not answer["full"]
+        (is_new,) = await self.put_many([message], at)
+        return is_new
+
+    async def put_many(self, messages: Sequence[Inbound], at: datetime) -> tuple[bool, ...]:
+        """Keeps them all or none; what `put` answers for each."""
+        rows = [
+            {
+                "channel": message.channel,
+                "vendor_id": message.vendor_id,
+                "chat": message.chat,
+                "actor": message.actor,
+                "message": message.model_dump(mode="json"),
+            }
+            for message in messages
+        ]
+        answers = await self._database.call("inbound_put", messages=rows, at=at)
+        for answer, message in zip(answers, messages, strict=True):
+            if answer["full"]:
+                _log.warning(
+                    "message %s of %s is not answered: too many of that chat wait", answer["id"], message.channel
+                )
+        return tuple(answer["new"] and not answer["full"] for answer in answers)
 
     async def newest_at(self, channel: str, chat: str) -> datetime | None:
         """When something arrived there last."""
