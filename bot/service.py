@@ -37,6 +37,7 @@ class Service:
     surfaces: Surfaces
     inbox: Inbox
     outbox: Outbox
+    grace_seconds: float = GRACE_SECONDS
     _loops: list[Loop] = field(default_factory=list[Loop])
 
     @cached_property
@@ -74,7 +75,7 @@ class Service:
         return done + await self.outbox.work()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; what is under way then is finished, or handed back after `GRACE_SECONDS`."""
+        """Until `stop` is set; what is under way then is finished, or handed back after `grace_seconds`."""
         lanes = [
             Lanes(_INBOX, self._next_answer, ANSWERED_AT_ONCE),
             *(Lanes(f"outbox of {name}", self._sender(name), SENT_AT_ONCE) for name in self.channels),
@@ -92,7 +93,7 @@ class Service:
                 self.wake()
         finally:
             self._loops.clear()
-            await asyncio.gather(*(one.finish(GRACE_SECONDS) for one in lanes))
+            await asyncio.gather(*(one.finish(self.grace_seconds) for one in lanes))
 
     async def fan_out(self) -> int:
         """Writes what follows from new notices of all agents; one whose people cannot be found now waits alone."""
