@@ -32,6 +32,12 @@ begin
   return answers;
 end $$;
 
+-- Whether this message arrived before.
+create or replace function public.ratchet_inbound_is_kept(p_channel text, p_vendor_id text) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select to_jsonb(exists (select from ratchet.inbound where channel = p_channel and vendor_id = p_vendor_id));
+$$;
+
 -- When the newest message of a chat arrived; null where none did.
 create or replace function public.ratchet_inbound_newest_at(p_channel text, p_chat text) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$

@@ -41,6 +41,7 @@ class Environment(BaseSettings):
     green_api_instance_id: str | None = None
     green_api_token: SecretStr | None = None
     green_api_url: str | None = None
+    green_api_relay_key: SecretStr | None = None  # the agent reads the instance, and hands on what arrives
     whatsapp_allowed_chat_id: str | None = None
     web_api_key: SecretStr | None = None
     ratchet_reload_secret: SecretStr | None = None  # signs what is sent to an agent's reload address

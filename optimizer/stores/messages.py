@@ -53,6 +53,10 @@ class InboundStore:
                 )
         return tuple(answer["new"] and not answer["full"] for answer in answers)
 
+    async def is_kept(self, channel: str, vendor_id: str) -> bool:
+        """Whether this message arrived before."""
+        return bool(await self._database.call("inbound_is_kept", channel=channel, vendor_id=vendor_id))
+
     async def newest_at(self, channel: str, chat: str) -> datetime | None:
         """When something arrived there last."""
         at = await self._database.call("inbound_newest_at", channel=channel, chat=chat)
