@@ -17,6 +17,7 @@ from bot.channels.port import Channel, Outgoing, SendError
 from optimizer.errors import NotFoundError
 from optimizer.records.messages import Delivery, Inbound
 from optimizer.records.session import Session
+from optimizer.records.states import SessionState
 from optimizer.stores.audit import Notice
 from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.wiring import Ratchet
@@ -188,7 +189,8 @@ class Surfaces:
             str(item.id): {"content_sha256": item.content_sha256, "base_sha256": item.base_sha256}
             for item in session.items
         }
-        return Outgoing(card, lists=True, session_id=str(session.id), shown=shown)
+        waits = session.state is SessionState.pending and now < session.expires_at
+        return Outgoing(card, lists=True, waits=waits, session_id=str(session.id), shown=shown)
 
     async def _environment(self, agent: str) -> str:
         try:

@@ -25,12 +25,14 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class ItemLine:
-    """A numbered item; `closed` when it does not wait for an answer any more."""
+    """A numbered item; `closed` when it does not wait for an answer any more, `prompts` what it would change if it
+    were deployed."""
 
     n: int
     text: str
     mark: str = ""  # "removed", "live as v2", "waiting 3 days"
     closed: bool = False
+    prompts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ def item_line(item: Item, session: Session, reader: Reader, deployments: Sequenc
     """`[3] Ghost block stands twice (live as v2)`."""
     closed = item.state is not ItemState.open
     mark = _mark(item, deployments) if closed else _waiting(item, session, reader)
-    return ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), mark, closed)
+    prompts = tuple(safe(prompt) for prompt in item.prompts) if item.deployable else ()
+    return ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), mark, closed, prompts)
 
 
 def session_choices(items: Sequence[Item], states: Mapping[UUID, ItemState] | None = None) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bot.cards.card import Block, Card, DiffLine, DiffPart, Gap, Heading, ItemLine, Line, Note
+from bot.cards.card import Block, Card, DiffLine, DiffPart, Gap, Heading, ItemLine, Line, Note, Passage
 
-_BLOCKS: dict[str, type[Line | Heading | ItemLine | Note | Gap]] = {
-    one.__name__: one for one in (Line, Heading, ItemLine, Note, Gap)
+_BLOCKS: dict[str, type[Line | Heading | ItemLine | Note | Passage | Gap]] = {
+    one.__name__: one for one in (Line, Heading, ItemLine, Note, Passage, Gap)
 }
 
 
@@ -27,4 +27,6 @@ def _block(stored: Mapping[str, Any]) -> Block:
     values = {key: value for key, value in stored.items() if key != "block"}
     if stored["block"] == DiffLine.__name__:
         return DiffLine(tuple(DiffPart(**part) for part in values["parts"]))
+    if stored["block"] == ItemLine.__name__:
+        values["prompts"] = tuple(values.get("prompts", ()))
     return _BLOCKS[stored["block"]](**values)

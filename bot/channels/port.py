@@ -25,10 +25,12 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What is to be said. `lists`: the card shows a session, so its items get buttons where there are buttons."""
+    """What is to be said. `lists`: the card shows a session, so its items get buttons where there are buttons;
+    `waits`: that session takes decisions."""
 
     card: Card
     lists: bool = False
+    waits: bool = True
     session_id: str | None = None
     picture: bytes | None = None  # PNG; its figures stand in the card's words
     window_open: bool = True  # False: the chat takes a template alone just now
