@@ -13,16 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.simulators.serving import QuietHandler, serving
-from tests.simulators.slack_workspace import (
-    HOME_BLOCKS_MAX,
-    SCOPES,
-    Message,
-    Refused,
-    Workspace,
-    check_blocks,
-    check_message,
-    parsed,
-)
+from tests.simulators.slack_blocks import HOME_BLOCKS_MAX, Refused, check_blocks, check_message
+from tests.simulators.slack_workspace import SCOPES, Message, Workspace, parsed
 
 BOT_TOKEN = "xoxb-0123456789-simulated"
 APP_TOKEN = "xapp-0123456789-simulated"
@@ -113,10 +105,12 @@ class Slack:
         blocks = parsed(given.get("blocks")) or []
         check_message(given.get("text", ""), blocks)
         thread = given.get("thread_ts")
-        if thread:
-            space.find(channel, thread)
+        if thread and not any(one.ts == thread for one in space.channels[channel]):
+            raise Refused("thread_not_found")
         metadata = parsed(given.get("metadata"))
-        return Message(space.next_ts(), channel, "UBOT", given.get("text", ""), blocks, thread, metadata)
+        message = Message(space.next_ts(), channel, "UBOT", given.get("text", ""), blocks, thread, metadata)
+        message.parse = given.get("parse") or "none"
+        return message
 
     def _chat_update(self, given: dict[str, Any]) -> dict[str, Any]:
         self._needs("chat:write")
@@ -126,6 +120,7 @@ class Slack:
         blocks = parsed(given.get("blocks")) or []
         check_message(given.get("text", ""), blocks)
         message.text, message.blocks, message.edits = given.get("text", ""), blocks, message.edits + 1
+        message.parse = given.get("parse") or "client"
         return {"channel": message.channel, "ts": message.ts, "text": message.text}
 
     def _chat_delete(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -206,6 +201,7 @@ class Slack:
         self._needs("files:write")
         file_id = f"F{len(self.workspace.uploads) + 1}"
         self.workspace.uploads[file_id] = b""
+        self.workspace.file_names[file_id] = given["filename"]
         return {"upload_url": f"{self.url.removesuffix('api/')}upload/{file_id}", "file_id": file_id}
 
     def _files_completeUploadExternal(self, given: dict[str, Any]) -> dict[str, Any]:

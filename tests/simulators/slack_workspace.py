@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-BLOCKS_MAX, HOME_BLOCKS_MAX = 50, 100
-TEXT_MAX = 40_000
-BLOCK_CHARACTERS_MAX = 13_200  # of one message: measured, not documented
-SECTION_MAX, FIELD_MAX, FIELDS_MAX, HEADER_MAX = 3000, 2000, 10, 150
-BUTTON_TEXT_MAX, BUTTON_VALUE_MAX, ACTION_ID_MAX = 75, 2000, 255
-ACTIONS_MAX, CONTEXT_MAX = 25, 10
-CONFIRM_TITLE_MAX, CONFIRM_TEXT_MAX, CONFIRM_BUTTON_MAX = 100, 300, 30
+from tests.simulators.slack_blocks import Refused, texts_in
+
 SCOPES = frozenset(
     {
         "chat:write",
@@ -32,15 +28,9 @@ SCOPES = frozenset(
         "users:read.email",
     }
 )
+_REFERENCE = re.compile(r"<[^<>]+>")
+_NAMES = re.compile(r"@(?:channel|here|everyone)\b")
 _BASE_SECONDS = 1_772_000_000  # of the first message
-
-
-class Refused(Exception):
-    """What Slack answers as `{"ok": false, "error": ...}`."""
-
-    def __init__(self, error: str, **more: Any) -> None:
-        super().__init__(error)
-        self.answer = {"ok": False, "error": error, **more}
 
 
 @dataclass
@@ -55,6 +45,7 @@ class Message:
     files: list[str] = field(default_factory=list[str])
     reactions: list[str] = field(default_factory=list[str])
     edits: int = 0
+    parse: str = "none"  # whether Slack looks for names in the text
     seen_by: str | None = None  # an ephemeral message is seen by one person
 
     def as_answer(self, *, with_metadata: bool = False) -> dict[str, Any]:
@@ -88,6 +79,7 @@ class Workspace:
     channels: dict[str, list[Message]] = field(default_factory=dict[str, list[Message]])
     homes: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     uploads: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    file_names: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.RLock = field(default_factory=threading.RLock)
     _count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -133,6 +125,14 @@ class Workspace:
             raise Refused("message_not_found")
         return found
 
+    def pings(self, channel: str) -> list[str]:
+        """What in the bot's messages calls people, or is a link: written references, and names that Slack finds."""
+        said = [one for one in self.channels.get(channel, []) if one.user == "UBOT"]
+        found = [ref for one in said for text in [one.text, *_marked(one.blocks)] for ref in _REFERENCE.findall(text)]
+        loose = [text for one in said for text in _marked(one.blocks, only_loose=True)]
+        loose += [one.text for one in said if one.parse != "none"]
+        return found + [name for text in loose for name in _NAMES.findall(text)]
+
     def read(self, channel: str, user: str | None = None) -> str:
         """The chat as a person sees it, replies indented below the head of their thread."""
         lines: list[str] = []
@@ -144,127 +144,22 @@ class Workspace:
         return "\n".join(lines)
 
 
-def check_message(text: str, blocks: list[dict[str, Any]]) -> None:
-    """Raises `Refused` for what chat.postMessage does not take."""
-    if not text and not blocks:
-        raise Refused("no_text")
-    problems = check_blocks(blocks, BLOCKS_MAX)
-    if problems:
-        raise Refused("invalid_blocks", errors=problems, response_metadata={"messages": [f"[ERROR] {problems[0]}"]})
-    if sum(len(one) for block in blocks for one in _texts(block)) > BLOCK_CHARACTERS_MAX:
-        raise Refused("msg_blocks_too_long")
-
-
-def check_blocks(blocks: Any, blocks_max: int) -> list[str]:
-    """What is wrong with them; empty where nothing is."""
-    if not isinstance(blocks, list):
-        return ["must be an array [json-pointer:/blocks]"]
-    found = cast("list[Any]", blocks)
-    problems = [f"no more than {blocks_max} items allowed [json-pointer:/blocks]"] if len(found) > blocks_max else []
-    seen: set[str] = set()
-    for place, block in enumerate(found):
-        problems += [f"{why} [json-pointer:/blocks/{place}]" for why in _wrong(block)]
-        block_id = block.get("block_id") if isinstance(block, dict) else None
-        if block_id is not None and block_id in seen:
-            problems.append(f"block_id already exists [json-pointer:/blocks/{place}/block_id]")
-        seen.add(str(block_id)) if block_id is not None else None
-    return problems
-
-
-def _wrong(block: Any) -> Iterator[str]:
-    if not isinstance(block, dict):
-        yield "must be an object"
-        return
-    one = cast("dict[str, Any]", block)
-    kind = one.get("type")
-    match kind:
-        case "header":
-            yield from _text(one.get("text"), HEADER_MAX, ("plain_text",))
-        case "section":
-            if "text" not in one and "fields" not in one:
-                yield "section needs text or fields"
-            if "text" in one:
-                yield from _text(one["text"], SECTION_MAX)
-            if len(one.get("fields", [])) > FIELDS_MAX:
-                yield f"no more than {FIELDS_MAX} items allowed"
-            for part in one.get("fields", []):
-                yield from _text(part, FIELD_MAX)
-            if "accessory" in one:
-                yield from _element(one["accessory"])
-        case "actions":
-            if not 1 <= len(one.get("elements", [])) <= ACTIONS_MAX:
-                yield f"1 to {ACTIONS_MAX} elements allowed"
-            for element in one.get("elements", []):
-                yield from _element(element)
-            ids = [element.get("action_id") for element in one.get("elements", [])]
-            if len(set(ids)) < len(ids):
-                yield "action_id must be unique in a block"
-        case "context":
-            if not 1 <= len(one.get("elements", [])) <= CONTEXT_MAX:
-                yield f"1 to {CONTEXT_MAX} elements allowed"
-            for element in one.get("elements", []):
-                if element.get("type") != "image":
-                    yield from _text(element, SECTION_MAX)
-        case "divider":
-            pass
-        case "image":
-            if not one.get("alt_text") or not (one.get("image_url") or one.get("slack_file")):
-                yield "image needs alt_text and an address"
-        case "rich_text":
-            if not isinstance(one.get("elements"), list):
-                yield "rich_text needs elements"
-        case _:
-            yield f"unsupported type: {kind}"
-
-
-def _text(text: Any, characters_max: int, kinds: tuple[str, ...] = ("plain_text", "mrkdwn")) -> Iterator[str]:
-    if not isinstance(text, dict) or text.get("type") not in kinds:
-        yield "must be a text object"
-        return
-    said = cast("dict[str, Any]", text).get("text")
-    if not isinstance(said, str) or not said:
-        yield "must be at least 1 character"
-    elif len(said) > characters_max:
-        yield f"must be less than {characters_max + 1} characters"
-
-
-def _element(element: Any) -> Iterator[str]:
-    if not isinstance(element, dict):
-        yield "must be an object"
-        return
-    one = cast("dict[str, Any]", element)
-    if one.get("type") != "button":
-        yield f"unsupported element: {one.get('type')}"
-        return
-    yield from _text(one.get("text"), BUTTON_TEXT_MAX, ("plain_text",))
-    if len(one.get("value", "")) > BUTTON_VALUE_MAX or len(one.get("action_id", "")) > ACTION_ID_MAX:
-        yield "value or action_id is too long"
-    if one.get("style") not in (None, "primary", "danger"):
-        yield "style must be primary or danger"
-    confirm = one.get("confirm")
-    if confirm is not None:
-        yield from _text(confirm.get("title"), CONFIRM_TITLE_MAX, ("plain_text",))
-        yield from _text(confirm.get("text"), CONFIRM_TEXT_MAX)
-        yield from _text(confirm.get("confirm"), CONFIRM_BUTTON_MAX, ("plain_text",))
-        yield from _text(confirm.get("deny"), CONFIRM_BUTTON_MAX, ("plain_text",))
-
-
 def _elements(block: dict[str, Any]) -> list[dict[str, Any]]:
     accessory = [block["accessory"]] if "accessory" in block else []
     return [*accessory, *(block.get("elements", []) if block.get("type") == "actions" else [])]
 
 
-def _texts(block: Any) -> Iterator[str]:
-    """Every text in a block, at any depth."""
+def _marked(block: Any, *, only_loose: bool = False) -> Iterator[str]:
+    """The texts in which Slack reads markup; with `only_loose` those in which it also looks for names and addresses."""
     if isinstance(block, dict):
-        for key, value in cast("dict[str, Any]", block).items():
-            if key == "text" and isinstance(value, str):
-                yield value
-            else:
-                yield from _texts(value)
+        one = cast("dict[str, Any]", block)
+        if one.get("type") == "mrkdwn" and not (only_loose and one.get("verbatim")):
+            yield one["text"]
+        for value in one.values():
+            yield from _marked(value, only_loose=only_loose)
     elif isinstance(block, list):
-        for one in cast("list[Any]", block):
-            yield from _texts(one)
+        for value in cast("list[Any]", block):
+            yield from _marked(value, only_loose=only_loose)
 
 
 def _seen(block: dict[str, Any]) -> Iterator[str]:
@@ -280,7 +175,7 @@ def _seen(block: dict[str, Any]) -> Iterator[str]:
         case "image":
             yield f"(picture: {block['alt_text']})"
         case "rich_text":
-            yield "".join(_texts(block))
+            yield "".join(texts_in(block))
         case _:
             pass
     buttons = [f"[{element['text']['text']}]" for element in _elements(block) if element.get("type") == "button"]

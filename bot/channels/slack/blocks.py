@@ -1,202 +1,238 @@
 """Cards as Slack's blocks, within its limits. Pure.
 
 A message holds at most 50 blocks, and no more than some 13,200 characters of text in them (measured; not documented):
-10,000 are used, and what is more goes into further messages, cut between blocks.
+10,000 are used, and what is more goes into further messages, cut between items.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from bot.cards.card import Block, Card, DiffLine, DiffPart, Gap, Heading, ItemLine, Line, Note, Passage
-from bot.cards.layout import as_text
+from bot.cards.card import Block, Card, DiffLine, DiffPart, Heading, ItemLine, Line, Note, Passage
+from bot.cards.layout import block_rows
 from bot.channels.port import Outgoing, Part
+from bot.channels.slack.text import bold, code, cut, escaped, referenced, shortened, struck
+from bot.conversation.commands import PendingItem, Understood
+from bot.conversation.grammar import parse
+from optimizer.text.numbers import count
 
-BLOCKS_MAX = 48  # two are left for what a part adds
+BLOCKS_MAX = 48
 CHARACTERS_MAX = 10_000  # of the texts of one message
-TEXT_CHARACTERS_MAX = 3_500  # of the text beside the blocks, and of a message without any
+PLAIN_CHARACTERS_MAX = 3_500  # of a message without blocks
 _SECTION_MAX = 2_900
-_BUTTON_MAX, _VALUE_MAX, _CONFIRM_MAX, _CONFIRM_TITLE_MAX = 75, 2_000, 300, 100
-_BUTTONS_MAX = 5  # of choices, in one row
+_LABEL_MAX, _CONFIRM_MAX, _CONFIRM_TITLE_MAX = 75, 300, 100
+_TITLE_MIN = 12  # of an item's title; where there is no room for that, numbers stand alone
+_BUTTONS_MAX = 25  # of one row
+_WIDTH = 1_000_000  # Slack breaks the rows
 _DEPLOY_ALL = "deploy all"
-_WORDS = re.compile(r"\S+\s*|\s+")
 _TONES = {"plain": "", "good": ":white_check_mark: ", "bad": ":warning: "}
+_SIGNS = {"removed": ("[-", "-]"), "added": ("{+", "+}")}
 
 Piece = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What stands together in one message. `text` says the same without blocks: for notifications, for screen readers,
+    and where Slack refused the blocks."""
+
+    pieces: tuple[Piece, ...]
+    text: str
+
+    @property
+    def characters(self) -> int:
+        return max(_characters(self.pieces), len(self.text) + 1)
+
+
 def parts_of(outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
-    """The messages that say it. `plain`: texts alone, as where Slack refused the blocks."""
-    card = outgoing.card
+    """The messages that say it. `plain`: texts alone."""
+    groups = list(_groups(outgoing))
     if plain:
-        return tuple(Part(text, {}) for text in _texts(card))
-    pieces = list(_pieces(card, lists=outgoing.lists))
-    messages = list(_cut(pieces))
-    texts = list(_texts(card))
-    return tuple(Part(texts[min(place, len(texts) - 1)], {"blocks": blocks}) for place, blocks in enumerate(messages))
+        pieces = [piece for group in groups for piece in cut(group.text, PLAIN_CHARACTERS_MAX)]
+        return tuple(Part(text, {}) for text in _joined(pieces))
+    return tuple(
+        Part(
+            "\n".join(group.text for group in message).strip() or " ",
+            {"blocks": [piece for group in message for piece in group.pieces]},
+        )
+        for message in _messages(groups)
+    )
 
 
-def escaped(text: str) -> str:
-    """Text that Slack shows as it stands: nothing of it is a link, a mention or a command of its markup."""
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # A zero-width joiner would be visible in copies: markup is kept from pairing by a word joiner before it.
-    return re.sub(r"(?<![\w\u2060])([*_~`])(?=\S)", "\u2060\\1", safe)
-
-
-def _texts(card: Card) -> Iterator[str]:
-    """The card without markup, in messages that are short enough, cut at line ends."""
-    text = ""
-    for line in as_text(card).split("\n"):
-        line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        if text and len(text) + len(line) + 1 > TEXT_CHARACTERS_MAX:
-            yield text
-            text = line
+def _joined(texts: Sequence[str]) -> Iterator[str]:
+    message = ""
+    for text in texts:
+        if message and len(message) + len(text) + 1 > PLAIN_CHARACTERS_MAX:
+            yield message
+            message = text
         else:
-            text = f"{text}\n{line}" if text else line
-    yield text or " "
+            message = f"{message}\n{text}" if message else text
+    yield message.strip() or " "
 
 
-def _pieces(card: Card, *, lists: bool) -> Iterator[Piece]:
+def _messages(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
+    message: list[_Group] = []
+    blocks = characters = 0
+    for group in groups:
+        if message and (blocks + len(group.pieces) > BLOCKS_MAX or characters + group.characters > CHARACTERS_MAX):
+            yield message
+            message, blocks, characters = [], 0, 0
+        message.append(group)
+        blocks += len(group.pieces)
+        characters += group.characters
+    if message:
+        yield message
+
+
+def _groups(outgoing: Outgoing) -> Iterator[_Group]:
+    card = outgoing.card
     if card.header:
-        yield _section(f"*{_bold(card.header)}*")
-    lines: list[str] = []
-    deployable = [block for block in card.blocks if isinstance(block, ItemLine) and not block.closed]
-    for block in card.blocks:
-        if lines and not isinstance(block, DiffLine | Passage):
-            yield from _code(lines)
-            lines = []
-        if isinstance(block, DiffLine):
-            lines.append(_diff(block))
-        elif isinstance(block, Passage):
-            lines.append(f"{block.tag} | {block.text}")
+        yield from _sections(bold(card.header), card.header)
+    for is_code, blocks in groupby(card.blocks, key=lambda block: isinstance(block, DiffLine | Passage)):
+        if is_code:
+            yield from _code("\n".join(_written(block) for block in blocks))
         else:
-            yield from _piece(block, lists=lists)
-    yield from _code(lines)
-    choices = [choice for choice in card.choices if not (lists and choice.startswith(("show ", "remove ")))]
-    if choices:
-        yield _actions([_button(choice, choice, confirm=_confirm(card, choice, deployable)) for choice in choices])
+            for block in blocks:
+                yield from _drawn(block, outgoing)
+    yield from _replies(outgoing)
 
 
-def _piece(block: Block, *, lists: bool) -> Iterator[Piece]:
+def _drawn(block: Block, outgoing: Outgoing) -> Iterator[_Group]:
+    text = _written(block)
     match block:
-        case Heading(text):
-            yield from _sections(f"*{_bold(text)}*")
-        case Line(text, tone):
-            yield from _sections(_TONES[tone] + escaped(text))
-        case Note(text):
-            for piece in _wrapped(escaped(text), _SECTION_MAX):
-                yield {"type": "context", "elements": [{"type": "mrkdwn", "text": piece}]}
-        case ItemLine(n, text, mark, closed):
-            said = f"*[{n}]* {escaped(text)}" if not closed else f"[{n}] ~{_bold(text)}~"
-            yield from _sections(f"{said} _({escaped(mark)})_" if mark else said)
-            if lists:
-                yield _actions(_item_buttons(n, mark, closed=closed))
-        case Gap():
-            yield {"type": "divider"}
+        case Heading():
+            yield from _sections(bold(block.text), text)
+        case Line(said, tone):
+            yield from _sections(_TONES[tone] + escaped(said), text)
+        case Note(said):
+            yield from _sections(escaped(said), text, in_context=True)
+        case ItemLine(n, said, mark, closed):
+            marked = f" _({escaped(mark)})_" if mark else ""
+            drawn = f"[{n}] {struck(said)}{marked}" if closed else f"{bold(f'[{n}]')} {escaped(said)}{marked}"
+            (*before, last) = _sections(drawn, text)
+            yield from before
+            yield (
+                _Group((*last.pieces, _actions(_item_buttons(block, outgoing))), last.text) if outgoing.lists else last
+            )
         case _:
-            raise TypeError(f"no block of its own: {block!r}")
+            yield _Group(({"type": "divider"},), "")
 
 
-def _item_buttons(n: int, mark: str, *, closed: bool) -> list[Piece]:
-    buttons = [_button("Details", f"show {n}")]
-    if not closed:
-        buttons.append(_button("Remove", f"remove {n}"))
-    elif mark == "removed":
-        buttons.append(_button("Restore", f"restore {n}"))
-    return buttons
+def _written(block: Block) -> str:
+    """The block in plain text, changes marked in signs."""
+    if isinstance(block, DiffLine):
+        return "".join(map(_signed, block.parts))
+    if isinstance(block, Passage):
+        return f"{block.tag} | {block.text}"
+    return "\n".join("".join(span.text for span in row) for row in block_rows(block, _WIDTH))
 
 
-def _bold(text: str) -> str:
-    """Text between two marks of its own: without that mark in it."""
-    return escaped(text).replace("*", "\u2217").replace("~", "\u223c")
-
-
-def _section(text: str) -> Piece:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-
-
-def _sections(text: str) -> Iterator[Piece]:
-    yield from (_section(piece) for piece in _wrapped(text, _SECTION_MAX))
-
-
-def _actions(buttons: Sequence[Piece]) -> Piece:
-    return {"type": "actions", "elements": list(buttons[:_BUTTONS_MAX])}
-
-
-def _button(label: str, value: str, *, confirm: Piece | None = None) -> Piece:
-    button: Piece = {
-        "type": "button",
-        "text": {"type": "plain_text", "text": f"{label[:1].upper()}{label[1:]}"[:_BUTTON_MAX]},
-        "value": value[:_VALUE_MAX],
-        "action_id": f"reply:{value}"[:255],
-    }
-    if confirm is not None:
-        button |= {"style": "primary", "confirm": confirm}
-    return button
-
-
-def _confirm(card: Card, choice: str, items: Sequence[ItemLine]) -> Piece | None:
-    """Before the one click that deploys: what goes live, and where."""
-    if not choice.startswith("deploy"):
-        return None
-    numbers = {int(n) for n in re.findall(r"\d+", choice)}
-    wanted = [item for item in items if choice == _DEPLOY_ALL or item.n in numbers]
-    titles = "\n".join(f"[{item.n}] {item.text}" for item in wanted)
-    return {
-        "title": {"type": "plain_text", "text": f"{card.header}: {choice}"[:_CONFIRM_TITLE_MAX]},
-        "text": {"type": "plain_text", "text": (titles or choice)[:_CONFIRM_MAX]},
-        "confirm": {"type": "plain_text", "text": "Deploy"},
-        "deny": {"type": "plain_text", "text": "Not now"},
-    }
-
-
-def _diff(line: DiffLine) -> str:
-    return "".join(_drawn(part) for part in line.parts)
-
-
-def _drawn(part: DiffPart) -> str:
+def _signed(part: DiffPart) -> str:
     kept = part.text.strip()
     if part.kind == "same" or not kept:
         return part.text
     before, _, after = part.text.partition(kept)
-    opening, closing = ("[-", "-]") if part.kind == "removed" else ("{+", "+}")
+    opening, closing = _SIGNS[part.kind]
     return f"{before}{opening}{kept}{closing}{after}"
 
 
-def _code(lines: Iterable[str]) -> Iterator[Piece]:
-    """Lines as they are written: in a block of code, where nothing is markup."""
-    text = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
-    if text.strip():
-        yield from (_section(f"```{piece}```") for piece in _wrapped(text, _SECTION_MAX - 6) if piece.strip())
-
-
-def _wrapped(text: str, characters_max: int) -> Iterator[str]:
-    """The text in pieces of at most so many characters, cut after a blank where there is one."""
-    while len(text) > characters_max:
-        cut = max(text.rfind("\n", 0, characters_max), text.rfind(" ", 0, characters_max)) + 1 or characters_max
-        yield text[:cut]
-        text = text[cut:]
-    if text:
-        yield text
-
-
-def _cut(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """The pieces in messages: an item stays with its buttons."""
-    message: list[Piece] = []
-    used = 0
+def _sections(drawn: str, text: str, *, in_context: bool = False) -> Iterator[_Group]:
+    """`drawn` in sections, or in lines of context; each holds its stretch of the text."""
+    pieces = list(cut(drawn, _SECTION_MAX))
+    texts = list(cut(referenced(text), _SECTION_MAX))
     for place, piece in enumerate(pieces):
-        following = pieces[place + 1] if place + 1 < len(pieces) else None
-        needed = [piece, following] if following is not None and following["type"] == "actions" else [piece]
-        size = sum(map(_characters, needed))
-        if message and (len(message) + len(needed) > BLOCKS_MAX or used + size > CHARACTERS_MAX):
-            yield message
-            message, used = [], 0
-        message.append(piece)
-        used += _characters(piece)
-    if message:
-        yield message
+        rest = texts[place:] if place == len(pieces) - 1 else texts[place : place + 1]
+        block = {"type": "context", "elements": [_markup(piece)]} if in_context else _section(piece)
+        yield _Group((block,), "".join(rest))
+
+
+def _code(text: str) -> Iterator[_Group]:
+    """Lines as they are written: in a block of code, where nothing is markup."""
+    for piece in cut(code(text), _SECTION_MAX - 6):
+        if piece.strip():
+            yield _Group((_section(f"```{piece}```"),), piece)
+
+
+def _section(text: str) -> Piece:
+    return {"type": "section", "text": _markup(text)}
+
+
+def _markup(text: str) -> Piece:
+    # Verbatim: Slack looks for no names and no addresses in it.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _item_buttons(item: ItemLine, outgoing: Outgoing) -> list[Piece]:
+    buttons = [_button("Details", f"show {item.n}")]
+    if outgoing.waits and not item.closed:
+        buttons.append(_button("Remove", f"remove {item.n}"))
+    elif outgoing.waits and item.mark == "removed":
+        buttons.append(_button("Restore", f"restore {item.n}"))
+    return buttons
+
+
+def _replies(outgoing: Outgoing) -> Iterator[_Group]:
+    """The replies that work, as buttons; one that no button can hold is typed."""
+    choices = list(dict.fromkeys(outgoing.card.choices))
+    if not choices:
+        return
+    text = referenced("Reply: " + " | ".join(f'"{choice}"' for choice in choices))
+    if outgoing.lists:  # the items have their own
+        choices = [choice for choice in choices if not choice.startswith(("show ", "remove "))]
+    held = [choice for choice in choices if len(choice) <= _LABEL_MAX][:_BUTTONS_MAX]
+    pieces = [_actions([_choice_button(choice, outgoing.card) for choice in held])] if held else []
+    typed = [choice for choice in choices if choice not in held]
+    if typed:
+        said = shortened(referenced("Or reply: " + " | ".join(typed)), _SECTION_MAX)
+        pieces.append({"type": "context", "elements": [_markup(said)]})
+    yield _Group(tuple(pieces), text)
+
+
+def _actions(buttons: Sequence[Piece]) -> Piece:
+    return {"type": "actions", "elements": list(buttons)}
+
+
+def _choice_button(choice: str, card: Card) -> Piece:
+    """What deploys asks once more."""
+    label = f"{choice[:1].upper()}{choice[1:]}"
+    if "deploy" not in choice:
+        return _button(label, choice)
+    items = [block for block in card.blocks if isinstance(block, ItemLine)]
+    answer = parse(choice, [PendingItem(one.n, "prompt_change", not one.prompts) for one in items])
+    deploys = answer.deploys if isinstance(answer, Understood) else ()
+    wanted = [item for item in items if item.n in deploys]
+    if choice == _DEPLOY_ALL and wanted:
+        label = f"{label} ({len(wanted)})"
+    return _button(label, choice) | {"style": "primary", "confirm": _confirm(card, label, wanted)}
+
+
+def _button(label: str, value: str) -> Piece:
+    return {
+        "type": "button",
+        "text": {"type": "plain_text", "text": label},
+        "value": value,
+        "action_id": f"reply:{value}",
+    }
+
+
+def _confirm(card: Card, label: str, items: Sequence[ItemLine]) -> Piece:
+    """Before the one click that deploys: what goes live, and where. Titles are shortened so that none is left out."""
+    where = card.header.partition(" self-analysis")[0].partition(": ")[0]
+    prompts = list(dict.fromkeys(prompt for item in items for prompt in item.prompts))
+    opening = shortened(f"{where}, {count(len(prompts), 'prompt')}: {', '.join(prompts)}", 140) if prompts else label
+    room = _CONFIRM_MAX - len(opening) - 1
+    each = room // max(len(items), 1) - 1
+    rows = [shortened(f"[{item.n}] {item.text}", each) for item in items if each >= _TITLE_MIN]
+    rows = rows or [shortened(", ".join(str(item.n) for item in items), room)]
+    return {
+        "title": {"type": "plain_text", "text": shortened(": ".join(filter(None, (label, where))), _CONFIRM_TITLE_MAX)},
+        "text": {"type": "plain_text", "text": "\n".join([opening, *rows]).strip()},
+        "confirm": {"type": "plain_text", "text": "Deploy"},
+        "deny": {"type": "plain_text", "text": "Not now"},
+    }
 
 
 def _characters(piece: Any) -> int:
@@ -206,7 +242,7 @@ def _characters(piece: Any) -> int:
         return sum(
             len(one) if key == "text" and isinstance(one, str) else _characters(one) for key, one in found.items()
         )
-    if isinstance(piece, list):
-        items: list[Any] = piece  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(piece, list | tuple):
+        items: Sequence[Any] = piece  # pyright: ignore[reportUnknownVariableType]
         return sum(map(_characters, items))
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,14 +16,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.channels.port import Capabilities, Outgoing, Part, SendError
-from bot.channels.slack.blocks import parts_of
+from bot.channels.slack.blocks import CHARACTERS_MAX, parts_of
 
 NAME = "slack"
 IDENTITY = "slack:"
-REQUEST_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
 _EVENT_TYPE = "ratchet_delivery"  # of the metadata that our messages carry
-_LOOKED_AT = 100  # messages, the newest, for one that a lost answer left unrecorded
-_MESSAGE_CHARACTERS_MAX = 10_000
+_ALT_MAX = 1_000
+_PAGE, _PAGES_MAX = 200, 5  # of messages, for one that a lost answer left unrecorded
+_CLOCKS_DIFFER_SECONDS = 60
 # What no other try changes, and what the content is at fault for; every other error may pass.
 _NEVER = frozenset(
     {
@@ -42,6 +45,13 @@ _NEVER = frozenset(
 )
 _REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"})
 _NOT_THERE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_THREAD_GONE = frozenset({"thread_not_found", "cannot_reply_to_message", "restricted_action_thread_locked"})
+# Who may not look, or finds no thread, takes it as not sent: one message too many beats one too few.
+_NOT_SHOWN = _THREAD_GONE | {"missing_scope", "message_not_found", "not_in_channel", "no_permission"}
+
+
+class _ThreadGone(SendError):
+    """The thread was deleted or locked."""
 
 
 class SlackChannel:
@@ -49,15 +59,20 @@ class SlackChannel:
 
     name = NAME
     capabilities = Capabilities(
-        buttons_max=25, updates=True, threads=True, characters_max=_MESSAGE_CHARACTERS_MAX, pictures=True
+        buttons_max=25, updates=True, threads=True, characters_max=CHARACTERS_MAX, pictures=True
     )
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(self, client: AsyncWebClient, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.client = client
+        self._answer_seconds = answer_seconds
         self._direct: dict[str, str] = {}  # identity -> channel: it never changes
 
     def parts(self, outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
-        return parts_of(outgoing, plain=plain)
+        parts = parts_of(outgoing, plain=plain)
+        if outgoing.picture is None:
+            return parts
+        title = outgoing.card.header or "Picture"
+        return (*parts, Part(parts[0].text[:_ALT_MAX], {"picture": outgoing.picture, "title": title}))
 
     async def chat_with(self, identity: str) -> str:
         if identity not in self._direct:
@@ -73,12 +88,23 @@ class SlackChannel:
         return not answer["user"].get("deleted", False)
 
     async def send(self, chat: str, part: Part, *, thread: str | None, token: str) -> str:
+        if "picture" in part.payload:
+            return await self._send_picture(chat, part, thread, token)
+        try:
+            return await self._post(chat, part, thread, token)
+        except _ThreadGone:
+            return await self._post(chat, part, None, token)  # nothing was said yet: it is said in the chat itself
+
+    async def _post(self, chat: str, part: Part, thread: str | None, token: str) -> str:
         answer = await self._asked(
             self.client.chat_postMessage(
                 channel=chat,
                 text=part.text,
                 blocks=part.payload.get("blocks"),
                 thread_ts=thread,
+                mrkdwn=False,
+                parse="none",
+                link_names=False,
                 unfurl_links=False,
                 unfurl_media=False,
                 metadata={"event_type": _EVENT_TYPE, "event_payload": {"token": token}},
@@ -88,30 +114,60 @@ class SlackChannel:
         )
         return str(answer["ts"])
 
+    async def _send_picture(self, chat: str, part: Part, thread: str | None, token: str) -> str:
+        """Returns the file's id: Slack does not say which message shows it."""
+        answer = await self._asked(
+            self.client.files_upload_v2(
+                channel=chat,
+                content=part.payload["picture"],
+                filename=_picture_name(token),
+                title=part.payload["title"],
+                alt_txt=part.text,
+                thread_ts=thread,
+            ),
+            "a picture",
+            may_be_done=True,
+        )
+        return str(answer["files"][0]["id"])
+
     async def update(self, chat: str, vendor_id: str, part: Part) -> None:
         """A message that somebody deleted is no loss."""
+        if "picture" in part.payload:
+            return  # as it was when it was drawn
         await self._asked(
-            self.client.chat_update(channel=chat, ts=vendor_id, text=part.text, blocks=part.payload.get("blocks", [])),
+            self.client.chat_update(
+                channel=chat,
+                ts=vendor_id,
+                text=part.text,
+                blocks=part.payload.get("blocks", []),
+                parse="none",
+                link_names=False,
+            ),
             "a change of a message",
             passes=_NOT_THERE,
         )
 
     async def sent(self, chat: str, part: Part, *, thread: str | None, token: str, since: datetime) -> str | None:
-        oldest = str(since.timestamp() - 60)  # clocks differ
-        if thread is None:
-            asked = self.client.conversations_history(
-                channel=chat, oldest=oldest, limit=_LOOKED_AT, include_all_metadata=True
-            )
-        else:
-            asked = self.client.conversations_replies(
-                channel=chat, ts=thread, oldest=oldest, limit=_LOOKED_AT, include_all_metadata=True
-            )
-        answer = await self._asked(asked, "what was said")
-        for message in cast("list[dict[str, Any]]", answer.get("messages", [])):
-            metadata = message.get("metadata") or {}
-            if metadata.get("event_type") == _EVENT_TYPE and metadata.get("event_payload", {}).get("token") == token:
-                return str(message["ts"])
+        """Looks through what was said there since then, a bounded number of pages."""
+        oldest, cursor = f"{since.timestamp() - _CLOCKS_DIFFER_SECONDS:.6f}", None
+        for _ in range(_PAGES_MAX):
+            answer = await self._page(chat, thread, oldest, cursor)
+            for message in cast("list[dict[str, Any]]", answer.get("messages", [])):
+                found = _ours(message, token)
+                if found is not None:
+                    return found
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
         return None
+
+    async def _page(self, chat: str, thread: str | None, oldest: str, cursor: str | None) -> dict[str, Any]:
+        listed = {"channel": chat, "oldest": oldest, "limit": _PAGE, "cursor": cursor, "include_all_metadata": True}
+        if thread is None:
+            asked = self.client.conversations_history(**listed)
+        else:
+            asked = self.client.conversations_replies(ts=thread, **listed)
+        return await self._asked(asked, "what was said", passes=_NOT_SHOWN)
 
     async def _asked(
         self,
@@ -122,7 +178,7 @@ class SlackChannel:
         passes: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self._answer_seconds):
                 answer = await call
         except SlackApiError as error:
             return _judged(error, what, may_be_done=may_be_done, passes=passes)
@@ -134,6 +190,19 @@ class SlackChannel:
                 "unknown" if may_be_done else "later",
             ) from error
         return cast("dict[str, Any]", answer.data)
+
+
+def _ours(message: dict[str, Any], token: str) -> str | None:
+    """The vendor's id of what `send` returned, where this message carries the token."""
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") == _EVENT_TYPE and metadata.get("event_payload", {}).get("token") == token:
+        return str(message["ts"])
+    named = (file for file in message.get("files") or () if file.get("name") == _picture_name(token))
+    return next((str(file["id"]) for file in named), None)
+
+
+def _picture_name(token: str) -> str:
+    return f"trend-{re.sub('[^0-9a-zA-Z-]', '-', token)}.png"
 
 
 def _judged(error: SlackApiError, what: str, *, may_be_done: bool, passes: frozenset[str]) -> dict[str, Any]:
@@ -149,6 +218,8 @@ def _judged(error: SlackApiError, what: str, *, may_be_done: bool, passes: froze
         raise SendError(f"Slack takes no more just now ({what}); it is tried again.", "later", seconds) from None
     if status >= 500 or said in ("no reason", "internal_error", "fatal_error", "request_timeout"):
         _raise(f"Slack failed at {what} ({status}); it is looked for, and tried again.", may_be_done=may_be_done)
+    if said in _THREAD_GONE:
+        raise _ThreadGone(f"Slack has no such thread any more for {what} ({said}).", "later") from None
     if said in _REFUSED:
         raise SendError(f"Slack refused the form of {what} ({said}).", "refused") from None
     if said in _NEVER:
@@ -164,14 +235,16 @@ def _raise(message: str, *, may_be_done: bool) -> NoReturn:
 
 
 @asynccontextmanager
-async def open_slack(token: str, base_url: str | None = None) -> AsyncGenerator[SlackChannel]:
+async def open_slack(
+    token: str, base_url: str | None = None, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncGenerator[SlackChannel]:
     """The channel over one connection pool; asks for nothing yet."""
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(
             token=token,
             base_url=base_url or AsyncWebClient.BASE_URL,
-            timeout=int(REQUEST_SECONDS),
+            timeout=math.ceil(answer_seconds),
             session=session,
             retry_handlers=[],
         )
-        yield SlackChannel(client)
+        yield SlackChannel(client, answer_seconds)
