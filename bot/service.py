@@ -38,6 +38,7 @@ class Service:
     inbox: Inbox
     outbox: Outbox
     grace_seconds: float = GRACE_SECONDS
+    beside: list[Loop] = field(default_factory=list[Loop])  # what channels do besides: a poll, a look at their state
     _loops: list[Loop] = field(default_factory=list[Loop])
 
     @cached_property
@@ -84,6 +85,7 @@ class Service:
             *(one.loop for one in lanes),
             Loop("notices", self._fan_out_and_wake),
             Loop("deployments", self._deploy_and_wake),
+            *self.beside,
         ]
         try:
             async with asyncio.TaskGroup() as group:
