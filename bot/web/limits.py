@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -38,7 +39,11 @@ class BodyLimit:
             if not refused:
                 await send(message)
 
-        await self._app(scope, bounded, unless_refused)
+        try:
+            await self._app(scope, bounded, unless_refused)
+        except ClientDisconnect:
+            if not refused:
+                return  # whoever sent it hung up: nobody is left to be told
         if refused:
             await _refuse(send)
 
