@@ -12,6 +12,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from bot.cards.card import Card, Line
 from bot.cards.stored import as_json
+from bot.conversation.beside import is_acknowledgement, is_order, is_thumb
+from bot.conversation.orders import pending_items
 from bot.conversation.speaker import Shown, Speaker
 from bot.conversation.talk import Conversation
 from bot.leases import while_held
@@ -87,9 +89,15 @@ class Inbox:
             _log.warning("message %s was answered by another worker; this answer is dropped", arrived.id)
 
     async def _answers(self, arrived: Arrived) -> list[dict[str, Any]]:
+        if arrived.message.chat == arrived.message.actor:  # said in no chat of ours: answered in the person's own
+            arrived = await self._in_private(arrived)
+        target = await self._target(arrived.message)
+        agent = await self.surfaces.agent_of(arrived.message, target)
+        if not arrived.message.addressed and agent is not None and await self._is_order(arrived.message, target, agent):
+            arrived = _changed(arrived, addressed=True)
+        if arrived.message.clicked and not (agent and self._is_listed(agent, arrived.message.actor)):
+            arrived = await self._in_private(arrived)
         message = arrived.message
-        target = await self._target(message)
-        agent = await self.surfaces.agent_of(message, target)
         refused = await self.surfaces.turned_away(message, agent)
         if refused is not None:
             return [_answer(arrived, place, agent or "", card, None) for place, card in enumerate(refused)]
@@ -104,6 +112,31 @@ class Inbox:
         shown = talk.shown
         last = len(cards) - 1
         return [_answer(arrived, n, agent, card, shown if n == last else None) for n, card in enumerate(cards)]
+
+    async def _in_private(self, arrived: Arrived) -> Arrived:
+        """The same, said in the person's own chat: the answer is for nobody else."""
+        message = arrived.message
+        chat = await self.surfaces.channels[message.channel].chat_with(message.actor)
+        return arrived if chat == message.chat else _changed(arrived, chat=chat, thread=None)
+
+    async def _is_order(self, message: Inbound, target: Delivery | None, agent: str) -> bool:
+        """Whether talk between people holds an order: below a message of ours, from someone who is listed."""
+        if message.thread is None or target is None or not self._is_listed(agent, message.actor):
+            return False
+        head = await self.deliveries.find(message.channel, message.chat, message.thread)
+        if head is None:
+            return False
+        if is_thumb(message.text):  # a reaction, where those are wanted
+            return head.lists and message.quoted is not None and self.ratchet.settings.agent(agent).reactions
+        if is_acknowledgement(message.text):
+            now = self.ratchet.clock.now()
+            asked = await self.ratchet.questions.open(message.channel, message.chat, message.actor, now)
+            return asked is not None
+        session = (await self._shown(agent, target)).session
+        return is_order(message.text, pending_items(session), self.ratchet.settings.agent(agent).prompts)
+
+    def _is_listed(self, agent: str, actor: str) -> bool:
+        return self.ratchet.people_of(agent).may_take_back(actor)
 
     async def _done_before(self, arrived: Arrived, agent: str) -> Card | None:
         """What an attempt that broke off had decided because of this message: it is not decided twice."""
@@ -135,6 +168,10 @@ class Inbox:
             hashes={item: one.content_sha256 for item, one in seen.items()},
             bases={item: one.base_sha256 for item, one in seen.items()},
         )
+
+
+def _changed(arrived: Arrived, **values: object) -> Arrived:
+    return arrived.model_copy(update={"message": arrived.message.model_copy(update=values)})
 
 
 def _name_of(message: Inbound) -> str:

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from bot.channels.port import Channel
 from bot.channels.slack.channel import SlackChannel, open_slack
 from bot.service import Service, make_service
-from bot.web.slack import Identity, make_bolt, slack_router
+from bot.wiring_slack import hear_slack
 from bot.wiring_twilio import open_twilio
 from optimizer.wiring import Ratchet
 
@@ -44,11 +44,8 @@ async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
         worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         service = make_service(ratchet, channels, worker)
         routers: list[APIRouter] = []
-        if slack is not None and environment.slack_signing_secret is not None:
-            identity = Identity(slack.client)
-            secret = environment.slack_signing_secret.get_secret_value()
-            bolt = make_bolt(slack.client, secret, identity, service.keep, ratchet.clock)
-            routers.append(slack_router(bolt, identity))
+        if slack is not None:
+            routers += await stack.enter_async_context(hear_slack(environment, slack, service))
         if twilio is not None:
             routers += twilio.routers(service)
         yield Open(service, tuple(routers))

@@ -1,15 +1,21 @@
 """Slack's webhooks: verified and kept before they are acknowledged.
 
-Over Bolt, with two of its ways closed: it answers 200 and drops the event where it cannot ask who it is, so that is
-asked beforehand, and a timestamp that is no number breaks it, so that is looked at first.
+Over Bolt, with three of its ways closed: it answers 200 and drops the event where it cannot ask who it is, so that is
+asked beforehand; a timestamp that is no number, or a body that is no text, breaks it, so the signature is verified here
+on the raw bytes, and the body is read once before.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
+import logging
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
@@ -19,15 +25,20 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.channels.port import SendError
-from bot.channels.slack.inbound import of_click, of_command, of_event
-from optimizer.clock import Clock
+from bot.channels.slack.inbound import of_click, of_command, of_event, of_reaction
+from optimizer.clock import Clock, SystemClock
 from optimizer.records.messages import Inbound
 
 PATH = "/slack/events"
 IDENTITY_SECONDS = 2.5  # Slack waits for three
+WINDOW_SECONDS = 300  # how old a delivery may be
+_STAMP = re.compile("[0-9]{1,12}")
 _EVERYTHING = re.compile(".*", re.DOTALL)
+_IN_PRIVATE = "The answer comes in our direct messages."
+_log = logging.getLogger(__name__)
 
 Keep = Callable[[Inbound], Awaitable[None]]
+Opened = Callable[[str], None]  # a user looks at the bot's home tab
 
 
 class Identity:
@@ -55,10 +66,11 @@ class Identity:
         return self._known
 
 
-def make_bolt(
-    client: AsyncWebClient, signing_secret: str | None, identity: Identity, keep: Keep, clock: Clock
-) -> AsyncApp:
-    """The application that tells Slack's deliveries apart; each listener keeps its message before Bolt answers."""
+def make_bolt(client: AsyncWebClient, identity: Identity, keep: Keep, opened: Opened, clock: Clock) -> AsyncApp:
+    """The application that tells Slack's deliveries apart; each listener keeps its message before Bolt answers.
+
+    It verifies nothing: `slack_router` did, and a socket is opened by us.
+    """
 
     async def authorize() -> AuthorizeResult:
         known = await identity.get()
@@ -68,10 +80,10 @@ def make_bolt(
 
     bolt = AsyncApp(
         client=client,
-        signing_secret=signing_secret or "socket mode",
+        signing_secret="verified before",
         authorize=authorize,
         process_before_response=True,
-        request_verification_enabled=signing_secret is not None,
+        request_verification_enabled=False,
     )
 
     async def kept(message: Inbound | None) -> None:
@@ -86,26 +98,69 @@ def make_bolt(
     @bolt.command(_EVERYTHING)
     async def commanded(ack: Any, body: dict[str, Any]) -> None:  # pyright: ignore[reportUnusedFunction]
         await kept(of_command(body, clock.now()))
-        await ack()
+        is_direct = str(body.get("channel_id", "")).startswith("D")
+        await (ack() if is_direct else ack(_IN_PRIVATE))
 
     @bolt.event(_EVERYTHING)
     async def happened(body: dict[str, Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        event = body.get("event") or {}
+        if event.get("type") == "app_home_opened":
+            if event.get("tab") == "home":
+                opened(str(event.get("user")))
+            return
         known = await identity.get()
-        await kept(of_event(body, (known.bot_user_id or "") if known else ""))
+        bot_user = (known.bot_user_id or "") if known else ""
+        await kept(of_event(body, bot_user) or of_reaction(body))
 
     return bolt
 
 
-def slack_router(bolt: AsyncApp, identity: Identity) -> APIRouter:
+def is_signed(headers: Mapping[str, str], body: bytes, secret: str, clock: Clock) -> bool:
+    """Whether Slack sent these bytes, within the last five minutes."""
+    stamp = headers.get("X-Slack-Request-Timestamp", "")
+    if _STAMP.fullmatch(stamp) is None or abs(clock.now().timestamp() - int(stamp)) > WINDOW_SECONDS:
+        return False
+    digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(f"v0={digest}".encode(), headers.get("X-Slack-Signature", "").encode())
+
+
+def slack_router(bolt: AsyncApp, identity: Identity, secret: str, clock: Clock | None = None) -> APIRouter:
+    """`clock`: the world's, which Slack's timestamps follow."""
     router = APIRouter()
     handler = AsyncSlackRequestHandler(bolt)
+    clock = clock or SystemClock()
 
     @router.post(PATH)
     async def deliver(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if re.fullmatch("[0-9]{1,12}", request.headers.get("X-Slack-Request-Timestamp", "")) is None:
+        body = await request.body()
+        if not is_signed(request.headers, body, secret, clock):
             return Response(status_code=401)
+        said = _read(body, request.headers.get("Content-Type", ""))
+        if said is None:
+            return Response(status_code=400)
+        if said.get("type") == "app_rate_limited":
+            _log.error("Slack holds events back: there were too many in this workspace within an hour.")
+            return Response(status_code=200)
         if await identity.get() is None:
             return Response(status_code=503)  # Slack sends it again
         return await handler.handle(request)
 
     return router
+
+
+def _read(body: bytes, kind: str) -> dict[str, Any] | None:
+    """What is delivered, as JSON or in a form; None for what is neither."""
+    try:
+        text = body.decode("utf-8")
+        if "json" in kind:
+            return _object(json.loads(text))
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=100)
+        if "payload" in fields:
+            return _object(json.loads(fields["payload"][0]))
+    except (ValueError, RecursionError):
+        return None
+    return {key: values[0] for key, values in fields.items()} or None
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

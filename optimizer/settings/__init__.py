@@ -62,6 +62,7 @@ class AgentSettings(Section):
     escalation_tools: tuple[str, ...] = ("transfer_to_human*",)
     approvers: tuple[str, ...] = ()  # names of people; empty means nobody
     slack_channel: str | None = None  # a channel of Slack that sees sessions too
+    reactions: bool = False  # a thumb on the session's message is asked about; it never decides
     schedule: ScheduleSettings = ScheduleSettings()
     budget: BudgetSettings = BudgetSettings()
     policy: PolicySettings = PolicySettings()

@@ -98,7 +98,7 @@ class SlackChannel:
     async def _post(self, chat: str, part: Part, thread: str | None, token: str) -> str:
         answer = await self._asked(
             self.client.chat_postMessage(
-                channel=chat,
+                channel=chat.removeprefix(IDENTITY),  # Slack takes a user, too
                 text=part.text,
                 blocks=part.payload.get("blocks"),
                 thread_ts=thread,
@@ -146,6 +146,10 @@ class SlackChannel:
             "a change of a message",
             passes=_NOT_THERE,
         )
+
+    async def publish_home(self, user: str, view: dict[str, Any]) -> None:
+        """What that person sees on the bot's home tab."""
+        await self._asked(self.client.views_publish(user_id=user, view=view), "the home tab")
 
     async def sent(self, chat: str, part: Part, *, thread: str | None, token: str, since: datetime) -> str | None:
         """Looks through what was said there since then, a bounded number of pages."""

@@ -16,6 +16,7 @@ _COMMAND = "/ratchet"
 _TALK = frozenset({"message", "app_mention"})
 _DIRECT = frozenset({"im", "app_home"})
 _WITH_TEXT = frozenset({None, "file_share", "thread_broadcast"})  # every other subtype is no message of a person
+_THUMBS = {"+1": "\U0001f44d", "thumbsup": "\U0001f44d", "-1": "\U0001f44e", "thumbsdown": "\U0001f44e"}
 _REFERENCE = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
 _QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'"})
 
@@ -23,7 +24,7 @@ _QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": 
 def of_event(body: Mapping[str, Any], bot_user: str) -> Inbound | None:
     """A message to the bot, or beside it in a channel where it is; None for all else: edits, bots, its own words."""
     event = body.get("event") or {}
-    if event.get("type") not in _TALK or event.get("subtype") not in _WITH_TEXT:
+    if event.get("type") not in _TALK or event.get("subtype") not in _WITH_TEXT or event.get("edited"):
         return None
     user, channel, ts = (str(event.get(key) or "") for key in ("user", "channel", "ts"))
     if not (user and channel and ts) or event.get("bot_id") or user == bot_user:
@@ -31,6 +32,7 @@ def of_event(body: Mapping[str, Any], bot_user: str) -> Inbound | None:
     raw = str(event.get("text") or "")
     mentioned = event["type"] == "app_mention" or f"<@{bot_user}>" in raw
     thread = event.get("thread_ts")
+    shared = any(one.get("is_share") for one in event.get("attachments") or () if isinstance(one, dict))
     return Inbound(
         channel=NAME,
         vendor_id=f"{channel}:{ts}",  # a mention is delivered as a message, too: with the same time
@@ -41,19 +43,45 @@ def of_event(body: Mapping[str, Any], bot_user: str) -> Inbound | None:
         thread=thread if isinstance(thread, str) and thread != ts else None,
         addressed=mentioned or event.get("channel_type") in _DIRECT,
         media=bool(event.get("files")),
+        forwarded=shared and not raw.strip(),
+    )
+
+
+def of_reaction(body: Mapping[str, Any]) -> Inbound | None:
+    """A thumb on a message, as talk beside the bot: whether it is asked about is the agent's setting."""
+    event = body.get("event") or {}
+    item, user = event.get("item") or {}, event.get("user")
+    thumb = _THUMBS.get(str(event.get("reaction")).partition("::")[0])  # whatever its skin
+    channel, ts, at = item.get("channel"), item.get("ts"), str(event.get("event_ts") or "")
+    if event.get("type") != "reaction_added" or thumb is None or not (user and channel and ts):
+        return None
+    return Inbound(
+        channel=NAME,
+        vendor_id=f"{channel}:{ts}:{user}:{event['reaction']}:{at}",
+        chat=str(channel),
+        actor=f"{IDENTITY}{user}",
+        text=thumb,
+        at=_at(at),
+        thread=str(ts),
+        quoted=str(ts),
+        addressed=False,
     )
 
 
 def of_click(body: Mapping[str, Any]) -> Inbound | None:
-    """A button of ours; its value is the reply that it stands for."""
+    """A button of ours; its value is the reply that it stands for. One on the home tab is answered in private."""
     actions = body.get("actions") or []
     user = (body.get("user") or {}).get("id")
     container = body.get("container") or {}
     channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
+    if container.get("type") == "view" and isinstance(user, str):
+        channel = f"{IDENTITY}{user}"
     if not actions or not isinstance(user, str) or not isinstance(channel, str):
         return None
     value, clicked_at = actions[0].get("value"), actions[0].get("action_ts")
     if actions[0].get("type") != "button" or not isinstance(value, str) or not isinstance(clicked_at, str):
+        return None
+    if len(value) > TEXT_CHARACTERS_MAX:  # a part of a reply is another one
         return None
     message_ts = container.get("message_ts")
     thread = (body.get("message") or {}).get("thread_ts")
@@ -62,7 +90,7 @@ def of_click(body: Mapping[str, Any]) -> Inbound | None:
         vendor_id=f"{channel}:{message_ts}:{user}:{clicked_at}",
         chat=channel,
         actor=f"{IDENTITY}{user}",
-        text=value[:TEXT_CHARACTERS_MAX],
+        text=value,
         at=_at(clicked_at),
         thread=thread or message_ts,
         quoted=message_ts,
@@ -71,14 +99,15 @@ def of_click(body: Mapping[str, Any]) -> Inbound | None:
 
 
 def of_command(form: Mapping[str, Any], at: datetime) -> Inbound | None:
-    """`/ratchet status`; without words it asks for the list."""
+    """`/ratchet status`; without words it asks for the list. It may be given where the bot is not, and is seen by
+    nobody else there, so that it is answered in the person's own chat."""
     user, channel, trigger = form.get("user_id"), form.get("channel_id"), form.get("trigger_id")
     if form.get("command") != _COMMAND or not (user and channel and trigger):
         return None
     return Inbound(
         channel=NAME,
         vendor_id=f"command:{trigger}",
-        chat=str(channel),
+        chat=f"{IDENTITY}{user}",
         actor=f"{IDENTITY}{user}",
         text=plain(str(form.get("text") or ""), "") or "show all",
         at=at,
@@ -96,8 +125,8 @@ def plain(text: str, bot_user: str) -> str:
             return f"{target[0]}{label or target[1:]}"
         return label or target.removeprefix("mailto:").removeprefix("tel:")
 
-    lines = _REFERENCE.sub(shown, text[:TEXT_CHARACTERS_MAX]).split("\n")
-    return html.unescape("\n".join(lines)).translate(_QUOTES).strip()
+    # Cut at the end: what is left of a long text must not read as a short one.
+    return html.unescape(_REFERENCE.sub(shown, text)).translate(_QUOTES).strip()[:TEXT_CHARACTERS_MAX]
 
 
 def _at(ts: str) -> datetime:
