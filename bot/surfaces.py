@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -41,6 +42,7 @@ TOLD = frozenset(
 CHANGES_LISTS = frozenset({"decision", "session_expired", "deployment_live", "deployment_failed",
                            "deployment_halted", "deployment_rolled_back"})  # fmt: skip
 _NOTICES_AT_ONCE = 100
+_log = logging.getLogger(__name__)
 _TOLD_AT_FIRST = timedelta(hours=24)  # how old a notice may be that the first start tells
 _IN_TEMPLATE = "in_template"  # of a body: the chat takes a template alone, whatever was heard there
 _IDENTITY_OF = {"slack": "slack", "twilio": "whatsapp", "green_api": "whatsapp", "console": "console"}
@@ -111,6 +113,8 @@ class Surfaces:
         return list(dict.fromkeys(found))
 
     async def _first_place(self, person: str, among: Sequence[str] | Mapping[str, Channel]) -> Place | None:
+        """None for who is nowhere. Raises `SendError` where that cannot be told just now: nobody is passed over."""
+        later: SendError | None = None
         known = self.ratchet.settings.file.people.get(person)
         for name in among:
             identity = next(
@@ -119,8 +123,11 @@ class Surfaces:
             if identity is not None:
                 try:
                     return Place(name, await self.channels[name].chat_with(identity), person)
-                except SendError:
+                except SendError as error:
+                    later = error if error.kind in ("later", "unknown") else later
                     continue  # this one cannot be reached there; the next may
+        if later is not None:
+            raise later
         return None
 
     async def fan_out(self, agent: str) -> int:
@@ -211,7 +218,11 @@ class Surfaces:
             return []
         names = list(self.channels)
         later = names[names.index(delivery.channel) + 1 :] if delivery.channel in names else []
-        place = await self._first_place(delivery.person, later)
+        try:
+            place = await self._first_place(delivery.person, later)
+        except SendError as error:
+            _log.error("delivery %s has no other channel just now: %s", delivery.id, error)
+            return []
         if place is None:
             return []
         return [_row(f"{delivery.key}>{place.channel}", delivery.agent, place, delivery.body, delivery.session_id)]

@@ -41,6 +41,7 @@ class Recording:
         self.messages: list[tuple[str, str, str]] = []  # chat, token, text
         self.before: Sending = _nothing
         self.after: Sending = _nothing
+        self.unreachable: SendError | None = None
         self.looked = 0
         self._can_look = can_look
 
@@ -49,6 +50,8 @@ class Recording:
         return tuple(Part(line if plain else f"*{line}*", {}) for line in lines)
 
     async def chat_with(self, identity: str) -> str:
+        if self.unreachable:
+            raise self.unreachable
         return CHAT
 
     async def send(self, chat: str, part: Part, *, thread: str | None, token: str) -> str:
@@ -146,7 +149,7 @@ async def bot(database: Database, dsn: str) -> Bot:
     world = World(database, SETTINGS)
     await world.ratchet.agents.register(AGENT, at=world.clock.now(), environment="prod", tools=hotel.TOOLS)
     await world.edit_prompts(hotel.PROMPTS)
-    return Bot(world, database, dsn, Recording(), Recording("slow", can_look=False))
+    return Bot(world, database, dsn, Recording(), Recording("slack", can_look=False))
 
 
 @asynccontextmanager
@@ -286,15 +289,15 @@ async def test_a_slow_channel_holds_no_other_up(bot: Bot) -> None:
     async def slow(chat: str, part: Part) -> None:
         await release.wait()
 
-    bot.channels["slow"].before = slow
+    bot.channels["slack"].before = slow
     for n in range(8):
-        bot.must_say("Slow.", chat=f"slow {n}", channel="slow")
+        bot.must_say("Slow.", chat=f"slow {n}", channel="slack")
     async with running(bot.service):
         bot.must_say("Quick.")
         bot.service.wake()
         await until(lambda: bot.channel.texts() == ["*Quick.*"])
         release.set()
-        await until(lambda: len(bot.channels["slow"].messages) == 8)
+        await until(lambda: len(bot.channels["slack"].messages) == 8)
 
 
 async def test_a_lease_is_renewed_while_the_vendor_takes_its_time(bot: Bot) -> None:
@@ -439,3 +442,13 @@ async def test_who_starts_after_months_is_not_told_months(bot: Bot) -> None:
     await bot.world.run()
     assert await bot.service.fan_out() > 0
     assert await bot.service.fan_out() == 0
+
+
+async def test_a_notice_waits_for_who_cannot_be_found_just_now(bot: Bot) -> None:
+    await bot.world.day()
+    await bot.world.run()
+    bot.channel.unreachable = SendError("It cannot be reached.", "later")
+    with pytest.raises(SendError):
+        await bot.service.fan_out()
+    bot.channel.unreachable = None
+    assert await bot.service.fan_out() == 1
