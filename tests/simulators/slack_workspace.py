@@ -81,6 +81,7 @@ class Workspace:
     uploads: dict[str, bytes] = field(default_factory=dict[str, bytes])
     file_names: dict[str, str] = field(default_factory=dict[str, str])
     lock: threading.RLock = field(default_factory=threading.RLock)
+    base_seconds: int = _BASE_SECONDS
     _count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -108,7 +109,7 @@ class Workspace:
         return self.add_channel(f"D{user[1:]}")
 
     def next_ts(self) -> str:
-        return f"{_BASE_SECONDS}.{next(self._count):06d}"
+        return f"{self.base_seconds}.{next(self._count):06d}"
 
     def post(self, message: Message) -> Message:
         with self.lock:
