@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from bot.channels.port import Channel
 from bot.channels.slack.channel import SlackChannel, open_slack
 from bot.service import Service, make_service
+from bot.wiring_green_api import open_green_api
 from bot.wiring_slack import hear_slack
 from bot.wiring_twilio import open_twilio
 from optimizer.wiring import Ratchet
@@ -41,6 +42,9 @@ async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
         twilio = await stack.enter_async_context(open_twilio(environment, ratchet.clock))
         if twilio is not None:
             channels[twilio.channel.name] = twilio.channel
+        green_api = await stack.enter_async_context(open_green_api(environment))
+        if green_api is not None:
+            channels[green_api.channel.name] = green_api.channel
         worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         service = make_service(ratchet, channels, worker)
         routers: list[APIRouter] = []
@@ -48,4 +52,6 @@ async def open_service(ratchet: Ratchet) -> AsyncGenerator[Open]:
             routers += await stack.enter_async_context(hear_slack(environment, slack, service))
         if twilio is not None:
             routers += twilio.routers(service)
+        if green_api is not None:
+            routers += green_api.routers(service)
         yield Open(service, tuple(routers))

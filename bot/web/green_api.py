@@ -10,57 +10,58 @@ from typing import Any, cast
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from bot.channels.green_api.inbound import of_notification
-from optimizer.records.messages import Inbound
-
-Keep = Callable[[Inbound], Awaitable[None]]
-Mine = Callable[[Inbound], Awaitable[bool]]  # whether a message is for Ratchet, in a chat that is the agent's too
+from bot.channels.green_api.inbound import Notification, of_notification
+from bot.channels.green_api.instance import WEBHOOK_PATH, Webhook
 
 RELAY_PATH = "/green-api/relay"
-WEBHOOK_PATH = "/green-api/{path}"
+
+Heard = Callable[[Notification], Awaitable[None]]
+Taken = Callable[[Notification], Awaitable[bool]]  # kept where it is for Ratchet, and whether it was
 
 
-def green_api_router(secret: str, keep: Keep, mine: Mine) -> APIRouter:
-    """`secret`: the webhook's path, its token and the relay's key."""
+def webhook_router(webhook: Webhook, heard: Heard) -> APIRouter:
     router = APIRouter()
 
-    @router.post(RELAY_PATH)
-    async def relay(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        """The agent's webhook hands on what it got, and learns whether to stay silent itself."""
-        body = await _body(request, secret)
-        if isinstance(body, Response):
-            return body
-        message = of_notification(body)
-        is_mine = message is not None and await mine(message)
-        if message is not None and is_mine:
-            await keep(message)
-        return JSONResponse({"mine": is_mine})
-
-    @router.post(WEBHOOK_PATH)
-    async def deliver(path: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        if not _same(path, secret):
+    @router.post(WEBHOOK_PATH + "{secret}")
+    async def deliver(secret: str, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        if not _same(secret, webhook.secret):
             return Response(status_code=404)
-        body = await _body(request, secret)
+        body = await _body(request, webhook.token)
         if isinstance(body, Response):
             return body
-        message = of_notification(body)
-        if message is not None:
-            await keep(message)
+        said = of_notification(body)
+        if said is not None:
+            await heard(said)
         return Response(status_code=200)
 
     return router
 
 
-async def _body(request: Request, secret: str) -> dict[str, Any] | Response:
+def relay_router(key: str, taken: Taken) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(RELAY_PATH)
+    async def relay(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """The agent's handler hands on what it got, and learns whether to stay silent itself."""
+        body = await _body(request, key)
+        if isinstance(body, Response):
+            return body
+        said = of_notification(body)
+        return JSONResponse({"mine": said is not None and await taken(said)})
+
+    return router
+
+
+async def _body(request: Request, token: str) -> dict[str, Any] | Response:
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not _same(given, secret):
+    if not _same(given, token):
         return Response(status_code=401)
     try:
         body = json.loads(await request.body())
-    except (ValueError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return Response(status_code=400)
     return cast("dict[str, Any]", body) if isinstance(body, dict) else Response(status_code=400)
 
 
 def _same(given: str, secret: str) -> bool:
-    return hmac.compare_digest(given.encode(), secret.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())

@@ -13,8 +13,8 @@ import httpx
 from bot.channels.port import SendError
 
 BASE_URL = "https://api.green-api.com"
-REQUEST_SECONDS = 10.0
-RECEIVE_SECONDS = 20  # how long a poll waits for something to arrive
+ANSWER_SECONDS = 10.0
+RECEIVE_SECONDS = 5  # how long a poll waits for something to arrive; the least that is taken, so that stopping is quick
 AUTHORIZED = "authorized"
 
 for _name in ("httpx", "httpcore"):
@@ -31,10 +31,13 @@ class Received(NamedTuple):
 class GreenApi:
     """One instance."""
 
-    def __init__(self, client: httpx.AsyncClient, instance: str, token: str) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, instance: str, token: str, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
         self._client = client
         self._instance = instance
         self._token = token
+        self._answer_seconds = answer_seconds
 
     async def send(self, chat: str, text: str, quoted: str | None) -> str:
         """Queued, not delivered; the id of the message. Raises `SendError`."""
@@ -47,19 +50,26 @@ class GreenApi:
         return answer["idMessage"]
 
     async def state(self) -> str:
-        """`authorized`, or why nothing can be sent: notAuthorized, blocked, starting, yellowCard, sleepMode."""
+        """`authorized`, or why nothing is delivered: notAuthorized, blocked, starting, yellowCard, sleepMode."""
         answer = await self._asked("GET", "getStateInstance")
         said = answer.get("stateInstance") if isinstance(answer, dict) else None
-        return str(said or "starting")
+        return said if isinstance(said, str) else "starting"
 
     async def settings(self) -> dict[str, Any]:
         answer = await self._asked("GET", "getSettings")
         return answer if isinstance(answer, dict) else {}
 
+    async def set_settings(self, values: Mapping[str, str]) -> None:
+        """Changes these settings alone; the instance restarts, and that takes minutes."""
+        await self._asked("POST", "setSettings", values)
+
     async def receive(self) -> Received | None:
         """The oldest notification of the queue, waited for; None when nothing came."""
         answer = await self._asked(
-            "GET", "receiveNotification", query={"receiveTimeout": str(RECEIVE_SECONDS)}, seconds=RECEIVE_SECONDS + 10.0
+            "GET",
+            "receiveNotification",
+            query={"receiveTimeout": str(RECEIVE_SECONDS)},
+            seconds=RECEIVE_SECONDS + self._answer_seconds,
         )
         if not isinstance(answer, dict) or not isinstance(answer.get("receiptId"), int):
             return None
@@ -77,12 +87,13 @@ class GreenApi:
         *,
         query: Mapping[str, str] | None = None,
         after: str = "",
-        seconds: float = REQUEST_SECONDS,
+        seconds: float | None = None,
         may_be_done: bool = False,
     ) -> Any:
         address = f"/waInstance{self._instance}/{method}/{self._token}{after}"
+        timeout = self._answer_seconds if seconds is None else seconds
         try:
-            response = await self._client.request(verb, address, json=body, params=query, timeout=seconds)
+            response = await self._client.request(verb, address, json=body, params=query, timeout=timeout)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise SendError(f"Green API cannot be reached for {method}; it is tried again.", "later") from None
         except httpx.HTTPError:
@@ -95,28 +106,36 @@ class GreenApi:
 
 def _judged(response: httpx.Response, method: str, *, may_be_done: bool) -> Any:
     status = response.status_code
+    unsure: Literal["unknown", "later"] = "unknown" if may_be_done else "later"
     if response.is_success:
         try:
             return response.json()
         except (json.JSONDecodeError, UnicodeDecodeError):
-            raise SendError(f"Green API's answer to {method} cannot be read; check GREEN_API_URL.", "later") from None
+            raise SendError(f"Green API's answer to {method} cannot be read; check GREEN_API_URL.", unsure) from None
     if status == 466:
         raise SendError("Green API's quota is used up; raise it in the console.", "never")
-    if status in (401, 403, 404):
+    if status in (401, 403, 404) or response.is_redirect:
         raise SendError(
             f"Green API refused {method} ({status}); check GREEN_API_INSTANCE_ID, GREEN_API_TOKEN and GREEN_API_URL.",
             "never",
         )
     if status == 400:
         raise SendError(f"Green API refused what was sent with {method} (400).", "refused")
-    if status == 429 or status < 500:
-        raise SendError(f"Green API takes no more just now ({status}, {method}); it is tried again.", "later")
-    raise SendError(
-        f"Green API failed at {method} ({status}); it is tried again.", "unknown" if may_be_done else "later"
-    )
+    if status < 500:
+        raise SendError(
+            f"Green API takes no more just now ({status}, {method}); it is tried again.", "later", _wait_of(response)
+        )
+    raise SendError(f"Green API failed at {method} ({status}); it is tried again.", unsure)
+
+
+def _wait_of(response: httpx.Response) -> float | None:
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isascii() and said.isdigit() and len(said) < 6 else None
 
 
 @asynccontextmanager
-async def open_api(instance: str, token: str, base_url: str | None = None) -> AsyncGenerator[GreenApi]:
+async def open_api(
+    instance: str, token: str, base_url: str | None = None, *, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncGenerator[GreenApi]:
     async with httpx.AsyncClient(base_url=base_url or BASE_URL) as client:
-        yield GreenApi(client, instance, token)
+        yield GreenApi(client, instance, token, answer_seconds)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.channels.green_api.api import AUTHORIZED, GreenApi
-from bot.channels.port import Capabilities, Outgoing, Part, SendError
+from bot.channels.green_api.api import GreenApi
+from bot.channels.green_api.instance import Instance
+from bot.channels.port import Capabilities, Outgoing, Part
 from bot.channels.whatsapp import IDENTITY, messages_of
 
 NAME = "green_api"
@@ -21,8 +22,9 @@ class GreenApiChannel:
         buttons_max=0, updates=False, threads=True, characters_max=CHARACTERS_MAX, pictures=False
     )
 
-    def __init__(self, api: GreenApi) -> None:
-        self.api = api
+    def __init__(self, api: GreenApi, instance: Instance) -> None:
+        self._api = api
+        self.instance = instance
 
     def parts(self, outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
         return tuple(Part(text, {}) for text in messages_of(outgoing.card, CHARACTERS_MAX))
@@ -31,26 +33,14 @@ class GreenApiChannel:
         return chat_of(identity)
 
     async def send(self, chat: str, part: Part, *, thread: str | None, token: str) -> str:
-        try:
-            return await self.api.send(chat, part.text, thread)
-        except SendError as error:
-            if error.kind == "later":
-                await self._explain(error)
-            raise
-
-    async def _explain(self, error: SendError) -> None:
-        """A number that is not paired any more does not come back by itself."""
-        state = await self.api.state()
-        if state not in (AUTHORIZED, "starting"):
-            raise SendError(
-                f"The WhatsApp number is not connected ({state}); pair it again in Green API's console.", "later"
-            ) from error
+        await self.instance.check()
+        return await self._api.send(chat, part.text, thread)
 
     async def update(self, chat: str, vendor_id: str, part: Part) -> None:
         """What was sent on WhatsApp stays as it is."""
 
     async def sent(self, chat: str, part: Part, *, thread: str | None, token: str, since: datetime) -> str | None:
-        """The bridge keeps no token with a message and has no list of what it sent: nobody can look."""
+        """The bridge keeps no token with a message: two of the same words cannot be told apart."""
         return None
 
 
@@ -58,6 +48,10 @@ def chat_of(identity: str) -> str:
     """`whatsapp:+33600000001` -> `33600000001@c.us`; a chat id stays as it is."""
     address = identity.removeprefix(IDENTITY)
     return address if address.endswith((_PERSON, _GROUP)) else f"{address.removeprefix('+')}{_PERSON}"
+
+
+def is_group(chat: str) -> bool:
+    return chat.endswith(_GROUP)
 
 
 def identity_of(sender: str) -> str:

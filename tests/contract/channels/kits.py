@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from bot.channels.console import CHAT, Console
+from bot.channels.green_api.api import open_api as open_green_api
+from bot.channels.green_api.channel import GreenApiChannel
+from bot.channels.green_api.instance import Instance, webhook_of
 from bot.channels.port import Channel
 from bot.channels.slack.channel import open_slack
 from bot.terminal.plain import PlainScreen
+from tests.simulators import green_api
 from tests.simulators.slack import BOT_TOKEN, Fault, slack
 
 ANSWER_SECONDS = 0.5  # of a channel over a simulator that does not answer
@@ -100,7 +104,39 @@ async def in_slack() -> AsyncIterator[Kit]:
             )
 
 
+@asynccontextmanager
+async def on_whatsapp_by_green_api() -> AsyncIterator[Kit]:
+    chat, token = "33600000001@c.us", green_api.TOKEN
+    with green_api.green_api() as space:
+        space.retry_after = "7"
+
+        def next_one(fault: green_api.Fault) -> Callable[[], None]:
+            return lambda: space.fails(fault)
+
+        fails = {
+            Trouble.busy: next_one(green_api.Fault.limited),
+            Trouble.failed: next_one(green_api.Fault.failed),
+            Trouble.failed_after: next_one(green_api.Fault.failed_after),
+            Trouble.lost: next_one(green_api.Fault.dropped),
+            Trouble.lost_after: next_one(green_api.Fault.dropped_after),
+            Trouble.silent_after: next_one(green_api.Fault.slow),
+            Trouble.refused: next_one(green_api.Fault.invalid),
+            Trouble.locked_out: next_one(green_api.Fault.revoked),
+        }
+        async with open_green_api(green_api.INSTANCE, token, space.url, answer_seconds=ANSWER_SECONDS) as api:
+            yield Kit(
+                GreenApiChannel(api, Instance(api, webhook_of(token, None))),
+                "whatsapp:+33600000001",
+                chat,
+                lambda: space.whatsapp.read(chat),
+                lambda: len(space.whatsapp.chat(chat)),
+                fails,
+                secrets=(token,),
+            )
+
+
 KITS: dict[str, Callable[[], AbstractAsyncContextManager[Kit]]] = {
     "console": on_a_terminal,
     "slack": in_slack,
+    "green_api": on_whatsapp_by_green_api,
 }
