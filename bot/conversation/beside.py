@@ -32,6 +32,8 @@ _THUMBS = frozenset({"\U0001f44d", "\U0001f44e"})
 
 def is_order(text: str, pending: Sequence[PendingItem], prompts: Collection[str] = ()) -> bool:
     """Whether it says clearly what to do. A question, a guess, thanks and a bare yes are for the others."""
+    if "?" in text:
+        return False
     answer = parse(text, pending, prompts)
     return isinstance(answer, Understood) and all(
         one.action in _ORDERS or (one.action in _BY_NAME and one.action.value in text.lower())

@@ -6,16 +6,17 @@ import html
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from bot.channels.slack.channel import IDENTITY, NAME
+from bot.conversation.tokens import readable
 from optimizer.records.messages import Inbound
 
 TEXT_CHARACTERS_MAX = 4_000  # nobody answers a list in more
 _COMMAND = "/ratchet"
-_TALK = frozenset({"message", "app_mention"})
-_DIRECT = frozenset({"im", "app_home"})
-_WITH_TEXT = frozenset({None, "file_share", "thread_broadcast"})  # every other subtype is no message of a person
+_TALK = ("message", "app_mention")
+_DIRECT = ("im", "app_home")
+_WITH_TEXT = ("file_share", "thread_broadcast")  # every other subtype is no message of a person
 _THUMBS = {"+1": "\U0001f44d", "thumbsup": "\U0001f44d", "-1": "\U0001f44e", "thumbsdown": "\U0001f44e"}
 _REFERENCE = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
 _QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'"})
@@ -23,16 +24,16 @@ _QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": 
 
 def of_event(body: Mapping[str, Any], bot_user: str) -> Inbound | None:
     """A message to the bot, or beside it in a channel where it is; None for all else: edits, bots, its own words."""
-    event = body.get("event") or {}
-    if event.get("type") not in _TALK or event.get("subtype") not in _WITH_TEXT or event.get("edited"):
+    event = _object(body.get("event"))
+    kind, subtype = event.get("type"), event.get("subtype")
+    if kind not in _TALK or (subtype is not None and subtype not in _WITH_TEXT) or event.get("edited"):
         return None
-    user, channel, ts = (str(event.get(key) or "") for key in ("user", "channel", "ts"))
+    user, channel, ts = (_text(event.get(key)) for key in ("user", "channel", "ts"))
     if not (user and channel and ts) or event.get("bot_id") or user == bot_user:
         return None
-    raw = str(event.get("text") or "")
-    mentioned = event["type"] == "app_mention" or f"<@{bot_user}>" in raw
-    thread = event.get("thread_ts")
-    shared = any(one.get("is_share") for one in event.get("attachments") or () if isinstance(one, dict))
+    raw, thread = _text(event.get("text")), _text(event.get("thread_ts"))
+    mentioned = kind == "app_mention" or f"<@{bot_user}>" in raw
+    is_shared = any(_object(one).get("is_share") for one in _list(event.get("attachments")))
     return Inbound(
         channel=NAME,
         vendor_id=f"{channel}:{ts}",  # a mention is delivered as a message, too: with the same time
@@ -40,51 +41,49 @@ def of_event(body: Mapping[str, Any], bot_user: str) -> Inbound | None:
         actor=f"{IDENTITY}{user}",
         text=plain(raw, bot_user),
         at=_at(ts),
-        thread=thread if isinstance(thread, str) and thread != ts else None,
+        thread=thread if thread and thread != ts else None,
         addressed=mentioned or event.get("channel_type") in _DIRECT,
         media=bool(event.get("files")),
-        forwarded=shared and not raw.strip(),
+        forwarded=is_shared and not raw.strip(),
     )
 
 
 def of_reaction(body: Mapping[str, Any]) -> Inbound | None:
     """A thumb on a message, as talk beside the bot: whether it is asked about is the agent's setting."""
-    event = body.get("event") or {}
-    item, user = event.get("item") or {}, event.get("user")
-    thumb = _THUMBS.get(str(event.get("reaction")).partition("::")[0])  # whatever its skin
-    channel, ts, at = item.get("channel"), item.get("ts"), str(event.get("event_ts") or "")
+    event = _object(body.get("event"))
+    item, reaction = _object(event.get("item")), _text(event.get("reaction"))
+    thumb = _THUMBS.get(reaction.partition("::")[0])  # whatever its skin
+    user, at = _text(event.get("user")), _text(event.get("event_ts"))
+    channel, ts = _text(item.get("channel")), _text(item.get("ts"))
     if event.get("type") != "reaction_added" or thumb is None or not (user and channel and ts):
         return None
     return Inbound(
         channel=NAME,
-        vendor_id=f"{channel}:{ts}:{user}:{event['reaction']}:{at}",
-        chat=str(channel),
+        vendor_id=f"{channel}:{ts}:{user}:{reaction}:{at}",
+        chat=channel,
         actor=f"{IDENTITY}{user}",
         text=thumb,
         at=_at(at),
-        thread=str(ts),
-        quoted=str(ts),
+        thread=ts,
+        quoted=ts,
         addressed=False,
     )
 
 
 def of_click(body: Mapping[str, Any]) -> Inbound | None:
     """A button of ours; its value is the reply that it stands for. One on the home tab is answered in private."""
-    actions = body.get("actions") or []
-    user = (body.get("user") or {}).get("id")
-    container = body.get("container") or {}
-    channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
-    if container.get("type") == "view" and isinstance(user, str):
+    container, message = _object(body.get("container")), _object(body.get("message"))
+    action = _object(next(iter(_list(body.get("actions"))), None))
+    user = _text(_object(body.get("user")).get("id"))
+    channel = _text(_object(body.get("channel")).get("id")) or _text(container.get("channel_id"))
+    if container.get("type") == "view":
         channel = f"{IDENTITY}{user}"
-    if not actions or not isinstance(user, str) or not isinstance(channel, str):
-        return None
-    value, clicked_at = actions[0].get("value"), actions[0].get("action_ts")
-    if actions[0].get("type") != "button" or not isinstance(value, str) or not isinstance(clicked_at, str):
+    value, clicked_at = _text(action.get("value")), _text(action.get("action_ts"))
+    if action.get("type") != "button" or not (user and channel and value and clicked_at):
         return None
     if len(value) > TEXT_CHARACTERS_MAX:  # a part of a reply is another one
         return None
-    message_ts = container.get("message_ts")
-    thread = (body.get("message") or {}).get("thread_ts")
+    message_ts = _text(container.get("message_ts")) or None
     return Inbound(
         channel=NAME,
         vendor_id=f"{channel}:{message_ts}:{user}:{clicked_at}",
@@ -92,7 +91,7 @@ def of_click(body: Mapping[str, Any]) -> Inbound | None:
         actor=f"{IDENTITY}{user}",
         text=value,
         at=_at(clicked_at),
-        thread=thread or message_ts,
+        thread=_text(message.get("thread_ts")) or message_ts,
         quoted=message_ts,
         clicked=True,
     )
@@ -126,7 +125,19 @@ def plain(text: str, bot_user: str) -> str:
         return label or target.removeprefix("mailto:").removeprefix("tel:")
 
     # Cut at the end: what is left of a long text must not read as a short one.
-    return html.unescape(_REFERENCE.sub(shown, text)).translate(_QUOTES).strip()[:TEXT_CHARACTERS_MAX]
+    return readable(html.unescape(_REFERENCE.sub(shown, text))).translate(_QUOTES).strip()[:TEXT_CHARACTERS_MAX]
+
+
+def _object(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _at(ts: str) -> datetime:

@@ -20,7 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_socket(bolt: AsyncApp, app_token: str) -> AsyncGenerator[SocketModeClient]:
+async def open_socket(
+    bolt: AsyncApp, app_token: str, connect_seconds: float = CONNECT_SECONDS
+) -> AsyncGenerator[SocketModeClient]:
     """Hears through `bolt` until the block ends; a connection that breaks is opened again.
 
     Raises `SendError` where Slack does not let us connect.
@@ -28,7 +30,7 @@ async def open_socket(bolt: AsyncApp, app_token: str) -> AsyncGenerator[SocketMo
     handler = AsyncSocketModeHandler(bolt, app_token, logger=_log, web_client=bolt.client)
     try:
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(connect_seconds):
                 await handler.connect_async()
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SendError(
