@@ -51,6 +51,7 @@ class Slack:
     scopes: set[str] = field(default_factory=lambda: set(SCOPES))
     retry_after: str = "1"
     url: str = ""
+    socket_url: str = ""  # where socket mode connects to
     faults: defaultdict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -83,6 +84,9 @@ class Slack:
             "user_id": "UBOT",
             "bot_id": "BBOT",
         }
+
+    def _apps_connections_open(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"url": self.socket_url}
 
     def _chat_postMessage(self, given: dict[str, Any]) -> dict[str, Any]:
         message = self._message(given)
@@ -210,7 +214,7 @@ class Slack:
         if channel:
             text, thread = given.get("initial_comment", ""), given.get("thread_ts")
             message = Message(space.next_ts(), channel, "UBOT", text, thread_ts=thread)
-            message.files = [one["id"] for one in files]
+            message.files = {one["id"]: space.file_names[one["id"]] for one in files}
             space.post(message)
         return {"files": files}
 
@@ -245,7 +249,8 @@ def _answer(handler: QuietHandler, simulated: Slack) -> None:
     arguments = _arguments(handler, address.query, content)
     simulated.requests.append(Request(method, arguments))
     fault = simulated.faults[method].popleft() if simulated.faults[method] else None
-    if handler.headers.get("Authorization") != f"Bearer {BOT_TOKEN}":
+    token = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
+    if handler.headers.get("Authorization") != f"Bearer {token}":
         _send(handler, 200, {"ok": False, "error": "invalid_auth"})
         return
     match fault:

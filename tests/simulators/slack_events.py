@@ -45,6 +45,17 @@ class Sender:
             await self.post_event({**event_of(message), "type": "app_mention"})
         return message
 
+    async def reacts(self, user: str, message: Message, name: str) -> None:
+        item = {"type": "message", "channel": message.channel, "ts": message.ts}
+        stamp = self.slack.workspace.next_ts()
+        await self.post_event(
+            {"type": "reaction_added", "user": user, "reaction": name, "item": item, "event_ts": stamp}
+        )
+
+    async def opens_home(self, user: str) -> httpx.Response:
+        place = self.slack.workspace.direct(user)
+        return await self.post_event({"type": "app_home_opened", "user": user, "channel": place, "tab": "home"})
+
     async def clicks(self, user: str, message: Message, value: str) -> httpx.Response:
         """Presses a button of a message, as it stands now."""
         (button,) = [one for one in message.buttons if one["value"] == value]
@@ -98,16 +109,7 @@ class Sender:
         return await self.post_form(form)
 
     async def post_event(self, event: dict[str, Any], *, event_id: str | None = None, retry: int = 0) -> httpx.Response:
-        body = {
-            "token": "legacy",
-            "team_id": "T1",
-            "api_app_id": "A1",
-            "type": "event_callback",
-            "event_id": event_id or f"Ev{next(_event_ids)}",
-            "event_time": int(time.time()),
-            "authorizations": [{"enterprise_id": None, "team_id": "T1", "user_id": "UBOT", "is_bot": True}],
-            "event": event,
-        }
+        body = envelope_of(event, event_id)
         more = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
         return await self.post(json.dumps(body).encode(), "application/json", more)
 
@@ -119,6 +121,20 @@ class Sender:
         answer = await self.client.post(PATH, content=body, headers=headers)
         self.answers.append(answer)
         return answer
+
+
+def envelope_of(event: dict[str, Any], event_id: str | None = None) -> dict[str, Any]:
+    """An event as the Events API delivers it."""
+    return {
+        "token": "legacy",
+        "team_id": "T1",
+        "api_app_id": "A1",
+        "type": "event_callback",
+        "event_id": event_id or f"Ev{next(_event_ids)}",
+        "event_time": int(time.time()),
+        "authorizations": [{"enterprise_id": None, "team_id": "T1", "user_id": "UBOT", "is_bot": True}],
+        "event": event,
+    }
 
 
 def event_of(message: Message) -> dict[str, Any]:

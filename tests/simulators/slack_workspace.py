@@ -42,7 +42,7 @@ class Message:
     blocks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     thread_ts: str | None = None
     metadata: dict[str, Any] | None = None
-    files: list[str] = field(default_factory=list[str])
+    files: dict[str, str] = field(default_factory=dict[str, str])  # id -> name
     reactions: list[str] = field(default_factory=list[str])
     edits: int = 0
     parse: str = "none"  # whether Slack looks for names in the text
@@ -54,6 +54,8 @@ class Message:
             answer |= {"bot_id": "BBOT", "app_id": "A1"}
         if self.blocks:
             answer["blocks"] = self.blocks
+        if self.files:
+            answer["files"] = [{"id": id_, "name": name} for id_, name in self.files.items()]
         if self.thread_ts:
             answer["thread_ts"] = self.thread_ts
         if with_metadata and self.metadata:
