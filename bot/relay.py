@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from bot.conversation.commands import Action, Understood
-from bot.conversation.grammar import parse
+from bot.conversation.beside import is_acknowledgement, is_order
 from bot.conversation.orders import pending_items
 from bot.surfaces import Surfaces
 from optimizer.records.messages import Inbound
@@ -57,9 +56,10 @@ class Relay:
             session = await self.ratchet.sessions.newest(agent)
         known = await self.ratchet.agents.find(agent)
         prompts = {**(known.prompts if known else {}), **self.ratchet.prompts.configured(agent)}
-        answer = parse(message.text, pending_items(session), tuple(prompts))
-        return isinstance(answer, Understood) and any(one.action is not Action.NONE for one in answer.commands)
+        return is_order(message.text, pending_items(session), tuple(prompts))
 
     async def _is_awaited(self, message: Inbound) -> bool:
+        if not is_acknowledgement(message.text):
+            return False
         now = self.ratchet.clock.now()
         return await self.ratchet.questions.open(message.channel, message.chat, message.actor, now) is not None

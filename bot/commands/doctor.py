@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from bot.cards.words import safe
 from bot.commands.doctor_prompts import prompt_lines, reload_line
 from bot.commands.doctor_tables import table_lines
+from bot.wiring_green_api import open_green_api
 from optimizer.errors import RatchetError, SettingsError
 from optimizer.settings import AgentSettings, Settings, load_settings
 from optimizer.wiring import Ratchet, database_source, open_ratchet
@@ -106,6 +107,7 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
                 print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
             failed = await _look_at_tables(ratchet)
+            failed = await look_at_whatsapp(settings) or failed
             return await _look_at_registries(ratchet, settings) or failed
     except RatchetError as error:
         print(f"database ({where}): {error}", file=sys.stderr)
@@ -121,6 +123,18 @@ async def _look_at_tables(ratchet: Ratchet) -> int:
         else:
             print(safe(line, _TABLE_LINE_MAX))
     return failed
+
+
+async def look_at_whatsapp(settings: Settings) -> int:
+    """Whether the number behind Green API is connected, and how it is heard."""
+    try:
+        async with open_green_api(settings.environment) as green_api:
+            if green_api is not None:
+                print(safe(f"WhatsApp by Green API: {await green_api.channel.instance.described()}", _LINE_MAX))
+    except RatchetError as error:
+        print(safe(f"WhatsApp by Green API: {error}", _LINE_MAX), file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 async def _look_at_registries(ratchet: Ratchet, settings: Settings) -> int:

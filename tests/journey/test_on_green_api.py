@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bot.commands.doctor import look_at_whatsapp
 from bot.service import Service
 from bot.web.app import make_app
 from bot.web.green_api import RELAY_PATH
@@ -18,7 +19,7 @@ from bot.wiring import open_service
 from optimizer.approve.people import people_of
 from optimizer.db.port import Database
 from optimizer.errors import SettingsError
-from optimizer.settings import AgentSettings, Environment, FileSettings, PersonSettings, Settings
+from optimizer.settings import AgentSettings, Environment, FileSettings, PersonSettings, Settings, load_settings
 from tests.journey import hotel
 from tests.journey.hotel import AGENT
 from tests.journey.world import World
@@ -182,7 +183,7 @@ async def test_with_a_relay_the_instance_is_left_to_the_agent(relayed: Office) -
 
 async def test_a_day_in_the_agents_own_chat(relayed: Office) -> None:
     listed = await relayed.morning()
-    for said in ("book me a room with a view", "thanks!", "yes", "what is new?", "3 nights please"):
+    for said in ("book me a room with a view", "thanks!", "yes", "what is new?", "later", "3 nights please"):
         assert await relayed.handed_on(said) == (False, "")
     mine, shown = await relayed.handed_on("show 1")
     assert mine
@@ -196,6 +197,7 @@ async def test_a_day_in_the_agents_own_chat(relayed: Office) -> None:
     mine, question = await relayed.handed_on("undo")
     assert mine
     assert "Take it back?" in question
+    assert await relayed.handed_on("is breakfast included?") == (False, "")  # an open question is no reason to answer
     mine, told = await relayed.handed_on("yes")
     assert mine
     assert "Taken back" in told
@@ -237,7 +239,7 @@ async def test_the_one_group_that_is_allowed(opens: Opens) -> None:
 @pytest.mark.parametrize("key", [None, "", "wrong", RELAY_KEY[:-1], "\u00e9"])
 async def test_who_does_not_have_the_key_hands_nothing_on(relayed: Office, key: str | None) -> None:
     await relayed.morning()
-    headers = {"Authorization": f"Bearer {key}".encode()} if key is not None else {}
+    headers = [(b"Authorization", f"Bearer {key}".encode())] if key is not None else []
     body = relayed.phones.write(DANA, "deploy all")
     answer = await relayed.phones.client.post(RELAY_PATH, json=body, headers=headers)
     await relayed.work()
@@ -360,6 +362,29 @@ async def test_a_busy_bridge_is_waited_for(office: Office) -> None:
     office.world.clock.advance(timedelta(seconds=8))
     await office.work()
     assert len(office.said()) == 1
+
+
+async def test_the_doctor_says_how_the_number_is_heard_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with green_api() as space:
+        values = {"INSTANCE_ID": INSTANCE, "TOKEN": TOKEN, "URL": space.url}
+        for name, value in values.items():
+            monkeypatch.setenv(f"GREEN_API_{name}", value)
+        for state, url, words in (
+            ("authorized", "", "number authorized; heard out of its queue."),
+            ("authorized", "https://agent.example.com", "let its handler hand on"),
+            ("notAuthorized", "", "The WhatsApp number is not connected ('notAuthorized'); pair it again"),
+        ):
+            space.whatsapp.state, space.whatsapp.settings["webhookUrl"] = state, url
+            assert await look_at_whatsapp(load_settings()) == 0
+            assert words in capsys.readouterr().out
+        assert not space.asked("setSettings")
+        monkeypatch.setenv("GREEN_API_TOKEN", "0123456789abcdefwrong")
+        assert await look_at_whatsapp(load_settings()) != 0
+        told = capsys.readouterr().err
+        assert "check GREEN_API_INSTANCE_ID" in told
+        assert "0123456789abcdefwrong" not in told
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,33 +83,39 @@ class Instance:
         if self.problem is not None:
             raise SendError(self.problem, "never" if self.state == "blocked" else "later")
 
+    async def described(self) -> str:
+        """In words, for whoever runs it; nothing is changed. Raises `SendError`."""
+        self.saw(await self._api.state())
+        advice = None if self._relayed else self._advised(await self._api.settings())
+        heard = {"webhook": "by webhook", "polling": "out of its queue", "relay": "through the agent's own webhook"}
+        return (
+            f"{self.problem or f'number {self.state}'}; heard {heard[self.hears or 'relay']}. {advice or ''}".rstrip()
+        )
+
     async def _arrange(self) -> str | None:
         """How people are heard; a webhook is set where there is none. What to do where that cannot be."""
         settings = await self._api.settings()
-        held, ours = str(settings.get("webhookUrl") or ""), self._webhook.url
-        if held and held != ours:
+        advice, ours = self._advised(settings), self._webhook.url
+        if ours is None or settings.get("webhookUrl"):
+            return advice
+        await self._api.set_settings({"webhookUrl": ours, "webhookUrlToken": self._webhook.token, **_SETTINGS})
+        _log.warning("Ratchet's webhook was set at the WhatsApp instance; it restarts, which takes minutes.")
+        return None
+
+    def _advised(self, settings: Mapping[str, Any]) -> str | None:
+        held = str(settings.get("webhookUrl") or "")
+        if held and held != self._webhook.url:
             self.hears = "relay"
             return (
                 "The WhatsApp instance delivers to another webhook, which is left as it is: let its handler hand on "
                 "what it gets (GREEN_API_RELAY_KEY), or remove it in Green API's console."
             )
-        if ours is None:
-            self.hears = "polling"
-            return _deaf(settings)
-        self.hears = "webhook"
-        if not held:
-            await self._api.set_settings({"webhookUrl": ours, "webhookUrlToken": self._webhook.token, **_SETTINGS})
-            _log.warning("Ratchet's webhook was set at the WhatsApp instance; it restarts, which takes minutes.")
+        self.hears = "webhook" if self._webhook.url else "polling"
+        if settings.get("incomingWebhook") == "yes":
             return None
-        return _deaf(settings)
+        return "The WhatsApp instance delivers nothing: switch incomingWebhook on in Green API's console."
 
     def _tell(self, what: str | None) -> None:
         if what is not None and what != self._told:
             _log.warning(what)
         self._told = what
-
-
-def _deaf(settings: dict[str, Any]) -> str | None:
-    if settings.get("incomingWebhook") == "yes":
-        return None
-    return "The WhatsApp instance delivers nothing: switch incomingWebhook on in Green API's console."
