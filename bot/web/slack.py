@@ -79,7 +79,7 @@ def make_bolt(client: AsyncWebClient, identity: Identity, keep: Keep, opened: Op
         return known
 
     bolt = AsyncApp(
-        client=client,
+        client=AsyncWebClient(base_url=client.base_url, retry_handlers=[]),  # its token comes with the identity
         signing_secret="verified before",
         authorize=authorize,
         process_before_response=True,
