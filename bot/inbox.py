@@ -24,6 +24,7 @@ from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.wiring import Ratchet
 
 LEASE_SECONDS = 30  # renewed while the work lasts
+PATIENCE_SECONDS = 10.0  # then a chat is told that its deployment is under way
 ATTEMPTS_MAX = 4
 _WAIT_SECONDS = (1.0, 5.0, 30.0, 60.0)  # after each attempt that failed
 _NOT_ANSWERED = 'Something went wrong with that message; reply "status" to see how things stand, or send it again.'
@@ -40,6 +41,7 @@ class Inbox:
     surfaces: Surfaces
     worker: str
     lease_seconds: int = LEASE_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
 
     async def work(self, messages_max: int = 100) -> int:
         """Answers what waits, one after the other; returns how many messages. Safe with any number of workers."""
@@ -104,7 +106,12 @@ class Inbox:
         assert agent is not None  # who is not turned away speaks about an agent
         speaker = Speaker(agent, message.channel, message.chat, message.actor, _name_of(message))
         talk = Conversation(
-            self.ratchet, speaker, self.surfaces.names, shown=await self._shown(agent, target), tells_news=False
+            self.ratchet,
+            speaker,
+            self.surfaces.names,
+            shown=await self._shown(agent, target),
+            tells_news=False,
+            patience_seconds=self.patience_seconds,
         )
         await talk.resume()
         before = await self._done_before(arrived, agent)

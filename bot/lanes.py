@@ -66,8 +66,14 @@ class Loop:
 class Lanes:
     """Works on what `take` claims, on up to `lanes_max` jobs at once; its `turn` starts what there is room for."""
 
-    def __init__(self, name: str, take: Callable[[], Awaitable[Job | None]], lanes_max: int) -> None:
-        self.loop = Loop(name, self.turn)
+    def __init__(
+        self,
+        name: str,
+        take: Callable[[], Awaitable[Job | None]],
+        lanes_max: int,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self.loop = Loop(name, self.turn, idle_seconds)
         self._take = take
         self._lanes_max = lanes_max
         self._running: set[asyncio.Task[None]] = set()

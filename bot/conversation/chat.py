@@ -24,6 +24,7 @@ class Chat:
     shown: Shown = field(default_factory=Shown)
     environment: str = ""
     prompts: tuple[str, ...] = ()  # the names of the agent's
+    patience_seconds: float | None = None  # how long an answer may wait for a deployment; None: to its end
 
     @property
     def agent(self) -> str:

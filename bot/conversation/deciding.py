@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -29,6 +30,9 @@ _ANSWERED_BEFORE = frozenset({SessionState.decided, SessionState.skipped})
 _SNOOZE = timedelta(hours=24)
 _WAIT_SECONDS_MAX = 10.0  # for a deployment that another process carries out
 _WAIT_STEP_SECONDS = 0.2
+_UNDER_WAY: set[asyncio.Task[None]] = set()  # asyncio itself forgets a task that nobody holds
+
+_log = logging.getLogger(__name__)
 
 
 class Deciding:
@@ -73,7 +77,26 @@ class Deciding:
         return [*without_replies(cards[:-1]), cards[-1]]
 
     async def carried_out(self, batch_id: UUID) -> Card:
-        """Works on what was decided, or waits for the process that does; then tells what became of it."""
+        """Works on what was decided, or waits for the process that does; then tells what became of it.
+
+        A chat that is not patient is told how far it is; the work goes on, and notices tell its end.
+        """
+        chat = self._chat
+        work = asyncio.create_task(self._carry_out(batch_id))
+        _UNDER_WAY.add(work)
+        try:
+            await asyncio.wait({work}, timeout=chat.patience_seconds)
+            if work.done():
+                work.result()
+        finally:
+            if work.done():
+                _UNDER_WAY.discard(work)
+            else:
+                work.add_done_callback(_ended)
+        batch = await self._ratchet.deployments.batch(batch_id)
+        return deployed_card(chat.agent, chat.environment, batch, chat.reader(), chat.shown.session)
+
+    async def _carry_out(self, batch_id: UUID) -> None:
         chat = self._chat
         waited = 0.0
         while True:
@@ -81,7 +104,7 @@ class Deciding:
             batch = await self._ratchet.deployments.batch(batch_id)
             if waited >= _WAIT_SECONDS_MAX or not any(_worked_on(one) for one in batch):
                 await self._ratchet.watching.watch(chat.agent)
-                return deployed_card(chat.agent, chat.environment, batch, chat.reader(), chat.shown.session)
+                return
             await asyncio.sleep(_WAIT_STEP_SECONDS)
             waited += _WAIT_STEP_SECONDS
 
@@ -133,3 +156,11 @@ def _worked_on(one: Deployment) -> bool:
 
 def _approved(orders: Sequence[Order]) -> frozenset[UUID]:
     return frozenset(id_ for order in orders if order.kind is Kind.approve for id_ in order.items)
+
+
+def _ended(work: asyncio.Task[None]) -> None:
+    """What went wrong after the chat was answered; the service takes it up again."""
+    _UNDER_WAY.discard(work)
+    error = None if work.cancelled() else work.exception()
+    if error is not None:
+        _log.error("a deployment was not carried out here, and is taken up again: %s", error, exc_info=error)

@@ -39,14 +39,16 @@ class Conversation:
         *,
         shown: Shown | None = None,
         tells_news: bool = True,
+        patience_seconds: float | None = None,
     ) -> None:
         """`names`: what people are called, by channel identity. `shown`: what this chat was shown before.
 
         `tells_news`: whether answers open with what others did meanwhile; where an outbox tells that, they do not.
+        `patience_seconds`: how long an answer may wait for a deployment that it decided; None: to its end.
         """
         self._ratchet = ratchet
         self._tells_news = tells_news
-        self._chat = Chat(ratchet, speaker, names or {}, shown or Shown())
+        self._chat = Chat(ratchet, speaker, names or {}, shown or Shown(), patience_seconds=patience_seconds)
         self._telling = Telling(self._chat)
         self._deciding = Deciding(self._chat, self._telling)
         self._take_back = TakeBack(self._chat)

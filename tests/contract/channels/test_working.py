@@ -21,6 +21,7 @@ from bot.inbox import ATTEMPTS_MAX as ANSWERS_MAX
 from bot.outbox import ATTEMPTS_MAX as SENDS_MAX
 from bot.service import Service, make_service
 from optimizer.db.port import Database
+from optimizer.loop import Decisions
 from optimizer.records.messages import Delivery, Inbound
 from optimizer.stores.messages import DeliveryStore, InboundStore
 from tests.contract.channels.test_messages import SETTINGS
@@ -29,6 +30,7 @@ from tests.journey.hotel import AGENT
 from tests.journey.world import DANA, Proposed, World
 
 CHAT = "there"
+PLAIN = "Plain."  # what looks the same with markup
 Sending = Callable[[str, Part], Awaitable[None]]
 
 
@@ -47,7 +49,7 @@ class Recording:
 
     def parts(self, outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
         lines = [block.text for block in outgoing.card.blocks if isinstance(block, Line)]
-        return tuple(Part(line if plain else f"*{line}*", {}) for line in lines)
+        return tuple(Part(line if plain or line == PLAIN else f"*{line}*", {}) for line in lines)
 
     async def chat_with(self, identity: str) -> str:
         if self.unreachable:
@@ -226,7 +228,7 @@ async def test_the_rest_of_a_long_message_goes_on_where_it_stopped(bot: Bot) -> 
 
 
 async def test_what_is_refused_is_said_without_markup_and_only_what_was_not_said(bot: Bot) -> None:
-    id_ = bot.must_say("One.", "Two.")
+    id_ = bot.must_say(PLAIN, "One.", "Two.")
 
     async def refuse(chat: str, part: Part) -> None:
         if part.text == "*Two.*":
@@ -234,9 +236,9 @@ async def test_what_is_refused_is_said_without_markup_and_only_what_was_not_said
 
     bot.channel.before = refuse
     await bot.service.outbox.work()
-    assert bot.channel.texts() == ["*One.*", "One.", "Two."]  # the same words in another form are said again
+    assert bot.channel.texts() == [PLAIN, "*One.*", "One.", "Two."]  # what has another form now is said again
     delivery = await bot.delivery(id_)
-    assert (delivery.state, len(delivery.vendor_ids), delivery.error) == ("sent", 3, None)
+    assert (delivery.state, len(delivery.vendor_ids), delivery.error) == ("sent", 4, None)
 
 
 async def test_a_chat_that_waits_holds_its_own_order_and_no_other_chat(bot: Bot) -> None:
@@ -354,6 +356,32 @@ async def test_a_decision_whose_answer_was_lost_in_a_crash_is_not_made_again(bot
         for (body,) in bot.sql("select body::text from ratchet.deliveries where key like 'answer:%%' order by position")
     ]
     assert "was done, once" in said[0]
+
+
+class Slow(Decisions):
+    """A registry that takes its time."""
+
+    release = asyncio.Event()
+
+    async def work(self, agent: str | None = None) -> int:
+        await self.release.wait()
+        return await super().work(agent)
+
+
+async def test_a_chat_is_told_that_a_slow_deployment_is_under_way(bot: Bot) -> None:
+    core = hotel.PROMPTS["core"]
+    line = next(one for one in core.splitlines() if one.startswith("- ") and core.count(one) == 1)
+    await bot.world.propose(Proposed("One", (World.edit(line, 1),)))
+    await bot.service.once()
+    ratchet, Slow.release = bot.world.ratchet, asyncio.Event()
+    slow = replace(ratchet, decisions=Slow(**vars(ratchet.decisions)))
+    inbox = replace(bot.service.inbox, ratchet=slow, patience_seconds=0.2)
+    await bot.hears("deploy all", "m1")
+    await inbox.work()
+    await bot.service.outbox.work()
+    assert any("Under way: core" in text for text in bot.channel.texts())
+    Slow.release.set()
+    await until(lambda: bot.sql("select state from ratchet.deployments") == [("live",)])
 
 
 async def test_a_message_that_kills_whoever_reads_it_is_given_up_with_a_word(bot: Bot) -> None:
