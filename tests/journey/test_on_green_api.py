@@ -214,6 +214,16 @@ async def test_what_is_handed_on_twice_gets_the_same_answer_and_is_done_once(rel
     assert relayed.green_api.whatsapp.read(DANA).count("Approved:") == 1
 
 
+async def test_an_answer_that_is_handed_on_again_stays_ours_when_the_question_is_closed(relayed: Office) -> None:
+    await relayed.morning()
+    await relayed.handed_on("deploy all")
+    await relayed.handed_on("undo")
+    event = relayed.phones.write(DANA, "yes")
+    for _ in range(2):
+        assert (await relayed.phones.post(RELAY_PATH, event, RELAY_KEY)).json() == {"mine": True}
+        await relayed.work()
+
+
 async def test_what_is_said_to_the_agent_by_anyone_else_is_none_of_ours(relayed: Office) -> None:
     await relayed.morning()
     theirs = Message("3EB0AGENT", DANA, "33600000000@c.us", "Your room is booked.", True)

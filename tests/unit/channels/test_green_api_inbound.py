@@ -23,17 +23,13 @@ _KINDS = st.sampled_from(
     ["textMessage", "extendedTextMessage", "quotedMessage", "buttonsResponseMessage", "interactiveButtonsReply",
      "imageMessage", "reactionMessage", "pollUpdateMessage"]
 )  # fmt: skip
+_FIELDS = ("text", "textMessage", "stanzaId", "caption", "isForwarded", "forwardingScore", "selectedButtonId")
+_HOLDERS = ("textMessageData", "extendedTextMessageData", "quotedMessage", "fileMessageData", "buttonsResponseMessage",
+            "interactiveButtonsReply")  # fmt: skip
 _PARTS = st.fixed_dictionaries(
     {"typeMessage": _KINDS | _ANY},
-    optional={
-        name: st.fixed_dictionaries(
-            {},
-            optional=dict.fromkeys(("text", "textMessage", "stanzaId", "caption", "isForwarded", "forwardingScore", "selectedButtonId"), _ANY),
-        ) | _ANY
-        for name in ("textMessageData", "extendedTextMessageData", "quotedMessage", "fileMessageData",
-                     "buttonsResponseMessage", "interactiveButtonsReply")
-    },
-)  # fmt: skip
+    optional=dict.fromkeys(_HOLDERS, st.fixed_dictionaries({}, optional=dict.fromkeys(_FIELDS, _ANY)) | _ANY),
+)
 
 
 def delivered(data: Any, **changes: Any) -> dict[str, Any]:
@@ -67,6 +63,11 @@ def test_whatever_is_delivered_breaks_nothing_and_can_be_stored(data: Any, stamp
 @given(st.dictionaries(st.sampled_from(["typeWebhook", "idMessage", "senderData", "messageData", "status"]), _ANY))
 def test_any_object_at_all_is_read(body: dict[str, Any]) -> None:
     of_notification(body)
+
+
+def test_what_no_database_takes_does_not_hold_the_queue_up() -> None:
+    said = message({"typeMessage": "textMessage", "textMessageData": {"textMessage": "sta\x00tus \ud800"}})
+    assert said.text == "sta\ufffdtus \ufffd"
 
 
 def test_a_reply_names_the_message_that_it_answers() -> None:
