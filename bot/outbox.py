@@ -22,6 +22,7 @@ from optimizer.stores.messages import DeliveryStore
 
 LEASE_SECONDS = 30  # renewed while the work lasts
 ATTEMPTS_MAX = 12  # about five hours
+MOVED_AFTER_ATTEMPTS = 6  # about five minutes; where the person has another channel
 _BACKOFF_SECONDS = (2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0)
 RETRY_AFTER_SECONDS_MAX = 3600.0
 
@@ -123,6 +124,8 @@ class Outbox:
         """Again later within bounds, without markup, or elsewhere; in the end it is given up, and that is told."""
         why = {"error": str(error)}
         if error.kind in ("later", "unknown") and delivery.attempts < ATTEMPTS_MAX:
+            if delivery.attempts >= MOVED_AFTER_ATTEMPTS and await self._moved(delivery, str(error)):
+                return
             wait = error.retry_after_seconds or self._backoff(delivery)
             values = {**why, "doubt": True} if error.kind == "unknown" else why
             await self._again(delivery, values, min(wait, RETRY_AFTER_SECONDS_MAX))
@@ -136,11 +139,21 @@ class Outbox:
             return
         await self._give_up(delivery, str(error), in_template=error.kind == "window")
 
+    async def _moved(self, delivery: Delivery, why: str) -> bool:
+        """Says it on the person's next channel, where there is one: this one is down for too long."""
+        instead = await self.elsewhere(delivery)
+        if instead:
+            _log.error("delivery %s is moved away from %s: %s", delivery.id, delivery.channel, why)
+            await self._record(delivery, {"error": why, "state": "moved"}, instead=instead)
+        return bool(instead)
+
     async def _give_up(self, delivery: Delivery, why: str, *, in_template: bool = False) -> None:
         instead = self.in_template(delivery) if in_template else []
-        instead = instead or await self.elsewhere(delivery)
-        _log.error("delivery %s to %s was given up: %s", delivery.id, delivery.channel, why)
-        await self._record(delivery, {"error": why, "state": "moved" if instead else "failed"}, instead=instead)
+        if instead:
+            await self._record(delivery, {"error": why, "state": "moved"}, instead=instead)
+        elif not await self._moved(delivery, why):
+            _log.error("delivery %s to %s was given up: %s", delivery.id, delivery.channel, why)
+            await self._record(delivery, {"error": why, "state": "failed"})
 
     async def _again(self, delivery: Delivery, values: Mapping[str, Any], wait_seconds: float) -> None:
         at = self.clock.now() + timedelta(seconds=wait_seconds)

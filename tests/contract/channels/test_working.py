@@ -19,6 +19,7 @@ from bot.cards.stored import as_json
 from bot.channels.port import Capabilities, Outgoing, Part, SendError
 from bot.inbox import ATTEMPTS_MAX as ANSWERS_MAX
 from bot.outbox import ATTEMPTS_MAX as SENDS_MAX
+from bot.outbox import MOVED_AFTER_ATTEMPTS
 from bot.service import Service, make_service
 from optimizer.db.port import Database
 from optimizer.loop import Decisions
@@ -272,6 +273,25 @@ async def test_a_delivery_that_breaks_every_attempt_is_given_up_and_the_next_is_
     assert bot.channel.texts() == ["*Fine.*"]
     assert (await bot.delivery(id_)).state == "failed"
     assert "given up" in caplog.text
+
+
+async def test_a_channel_that_stays_down_gives_way_to_the_persons_next(bot: Bot) -> None:
+    async def down(chat: str, part: Part) -> None:
+        raise SendError("It cannot be reached.", "later")
+
+    async def elsewhere(delivery: Delivery) -> list[dict[str, Any]]:
+        return [{**delivery.model_dump(mode="json"), "id": str(uuid4()), "key": "elsewhere", "channel": "slack"}]
+
+    bot.channel.before = down
+    id_ = bot.must_say("Hello.")
+    outbox = replace(bot.service.outbox, elsewhere=elsewhere)
+    for _ in range(MOVED_AFTER_ATTEMPTS):
+        assert not bot.channels["slack"].messages
+        await outbox.work()
+        bot.world.clock.advance(timedelta(minutes=10))
+    await outbox.work()
+    assert bot.channels["slack"].texts() == ["*Hello.*"]
+    assert (await bot.delivery(id_)).state == "moved"
 
 
 async def test_who_lost_a_delivery_writes_nothing_more_about_it(bot: Bot) -> None:
