@@ -13,10 +13,12 @@ from bot.channels.port import Channel
 from bot.inbox import Inbox
 from bot.lanes import Job, Lanes, Loop
 from bot.outbox import Outbox
+from bot.reminders import Reminders
 from bot.surfaces import Surfaces
 from optimizer.errors import RatchetError
 from optimizer.records.messages import Inbound
 from optimizer.stores.messages import DeliveryStore, InboundStore
+from optimizer.stores.reminders import ReminderStore
 from optimizer.wiring import Ratchet
 
 ANSWERED_AT_ONCE = 4
@@ -37,6 +39,7 @@ class Service:
     surfaces: Surfaces
     inbox: Inbox
     outbox: Outbox
+    reminders: Reminders
     grace_seconds: float = GRACE_SECONDS
     beside: list[Loop] = field(default_factory=list[Loop])  # what channels do besides: a poll, a look at their state
     _loops: list[Loop] = field(default_factory=list[Loop])
@@ -72,6 +75,7 @@ class Service:
         """One turn of all that waits, one after the other; returns how much was done."""
         done = await self.inbox.work()
         done += await self.ratchet.decisions.work()
+        done += await self.reminders.work()
         done += await self.fan_out()
         return done + await self.outbox.work()
 
@@ -85,6 +89,7 @@ class Service:
             *(one.loop for one in lanes),
             Loop("notices", self._fan_out_and_wake),
             Loop("deployments", self._deploy_and_wake),
+            Loop("reminders", self._remind_and_wake),
             *self.beside,
         ]
         try:
@@ -116,6 +121,9 @@ class Service:
 
     async def _deploy_and_wake(self) -> int:
         return self._woken_by(await self.ratchet.decisions.work())
+
+    async def _remind_and_wake(self) -> int:
+        return self._woken_by(await self.reminders.work())
 
     def _woken_by(self, done: int) -> int:
         if done:
@@ -152,4 +160,5 @@ def make_service(ratchet: Ratchet, channels: Mapping[str, Channel], worker: str)
         worker,
         in_template=surfaces.in_template,
     )
-    return Service(ratchet, channels, inbound, deliveries, surfaces, inbox, outbox)
+    reminders = Reminders(surfaces, ReminderStore(ratchet.database))
+    return Service(ratchet, channels, inbound, deliveries, surfaces, inbox, outbox, reminders)

@@ -15,32 +15,20 @@ from bot.cards.session import session_card
 from bot.cards.stored import from_json
 from bot.cards.words import Reader
 from bot.channels.port import Channel, Outgoing, SendError
+from bot.news import Newsroom, is_own
 from optimizer.errors import NotFoundError
 from optimizer.records.messages import Delivery, Inbound
 from optimizer.records.session import Session
 from optimizer.records.states import SessionState
 from optimizer.stores.audit import Notice
 from optimizer.stores.messages import DeliveryStore, InboundStore
+from optimizer.stores.reminders import ReminderStore
 from optimizer.wiring import Ratchet
 
-# Kinds of notices that every chat of an agent is told; the others are for who asks.
-TOLD = frozenset(
-    {
-        "session_pending",
-        "session_alarm",
-        "session_expired",
-        "decision",
-        "deployment_live",
-        "deployment_failed",
-        "deployment_halted",
-        "deployment_rolled_back",
-        "rollback_failed",
-        "verdict",
-    }
-)
 # After these, every message that lists the session reads differently.
 CHANGES_LISTS = frozenset({"decision", "session_expired", "deployment_live", "deployment_failed",
                            "deployment_halted", "deployment_rolled_back"})  # fmt: skip
+_LISTS = frozenset({"session_pending", "session_reminder"})
 _NOTICES_AT_ONCE = 100
 _log = logging.getLogger(__name__)
 _TOLD_AT_FIRST = timedelta(hours=24)  # how old a notice may be that the first start tells
@@ -138,13 +126,31 @@ class Surfaces:
             return 0
         places = await self.places(agent)
         rows: list[dict[str, Any]] = []
+        newsroom = Newsroom(self.ratchet.settings, ReminderStore(self.ratchet.database))
+        people = {one: name for name, known in self.ratchet.settings.file.people.items() for one in known.named}
         for notice in notices:
-            if notice.kind in TOLD:
-                rows += [_notice_row(notice, agent, place) for place in places]
+            news = await newsroom.news_of(notice, agent)
+            if news is not None:
+                told = [place for place in places if not is_own(notice, place.person, people)]
+                rows += [_notice_row(news.notice, agent, place, news.key) for place in told]
             if notice.kind in CHANGES_LISTS and notice.session_id:
                 rows += await self._updates(notice)
         done = await self.deliveries.fan_out(agent, after, notices[-1].id, rows, self.ratchet.clock.now())
         return len(rows) if done else 0
+
+    def has_place(self, person: str) -> bool:
+        """Whether a person has an identity on one of the channels."""
+        prefixes = tuple(f"{_IDENTITY_OF[name]}:" for name in self.channels)
+        return any(one.startswith(prefixes) for one in self.ratchet.settings.identities(person))
+
+    async def place_of(self, person: str) -> Place | None:
+        """Where a person is reached. Raises `SendError` where that cannot be told just now."""
+        return await self._first_place(person, self.channels)
+
+    @staticmethod
+    def reminder_row(notice: Notice, agent: str, place: Place) -> dict[str, Any]:
+        """The delivery of a reminder: the list again, for one person."""
+        return _notice_row(notice, agent, place, f"reminder:{notice.session_id}:{notice.body['n']}")
 
     async def _updates(self, notice: Notice) -> list[dict[str, Any]]:
         session = await self.ratchet.sessions.read(UUID(notice.session_id))
@@ -182,10 +188,13 @@ class Surfaces:
             return await self._list(session, delivery, now) if session else None
         stored = delivery.body["notice"]
         notice = Notice(**{**stored, "created_at": datetime.fromisoformat(stored["created_at"])})
-        if notice.kind == "session_pending" and notice.session_id:
+        if notice.kind in _LISTS and notice.session_id:
             session = await self.ratchet.sessions.read(UUID(notice.session_id))
+            waits = session is not None and session.state is SessionState.pending and now < session.expires_at
+            if notice.kind == "session_reminder" and not waits:
+                return None
             if session is not None:
-                return await self._list(session, delivery, now)
+                return _opened(await self._list(session, delivery, now), notice)
         environment = await self._environment(delivery.agent)
         return Outgoing(notice_card(notice, delivery.agent, environment, self._reader(delivery, now)))
 
@@ -237,7 +246,18 @@ class Surfaces:
         return [_row(key, delivery.agent, place, body, delivery.session_id, lists=delivery.lists)]
 
 
-def _notice_row(notice: Notice, agent: str, place: Place) -> dict[str, Any]:
+def _opened(outgoing: Outgoing, notice: Notice) -> Outgoing:
+    """A list with the reason why it is told now, where that is another than that it is new."""
+    if notice.kind == "session_reminder":
+        said = "A reminder: this still waits for a decision."
+    elif ignored := int(notice.body.get("ignored", 0)):
+        said = f"The last {ignored} lists were not answered, so now I tell of one a week; any decision ends that."
+    else:
+        return outgoing
+    return replace(outgoing, card=replace(outgoing.card, blocks=(Line(said), *outgoing.card.blocks)))
+
+
+def _notice_row(notice: Notice, agent: str, place: Place, key: str) -> dict[str, Any]:
     body = {
         "notice": {
             "id": notice.id,
@@ -248,9 +268,9 @@ def _notice_row(notice: Notice, agent: str, place: Place) -> dict[str, Any]:
             "created_at": notice.created_at.isoformat(),
         }
     }
-    lists = notice.kind == "session_pending"
+    lists = notice.kind in _LISTS
     session_id = notice.session_id if lists else None
-    return _row(f"notice:{notice.id}:{place.channel}:{place.chat}", agent, place, body, session_id, lists=lists)
+    return _row(f"{key}:{place.channel}:{place.chat}", agent, place, body, session_id, lists=lists)
 
 
 def _row(

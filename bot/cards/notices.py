@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.cards.card import Card, Line, Note, Tone
 from bot.cards.deployments import TAKE_BACK
+from bot.cards.digest import digest_card
 from bot.cards.history import decision
 from bot.cards.verdict import verdict_line
 from bot.cards.watched import watched
@@ -21,6 +22,8 @@ _SESSIONS = {
 
 def notice_card(notice: Notice, agent: str, environment: str, reader: Reader) -> Card:
     """One notice; what this code has no words for is named, never left out."""
+    if notice.kind == "week_quiet":
+        return digest_card(agent, environment, notice.body)
     noticed = watched(notice.kind, notice.body, reader)
     line = noticed.line if noticed else _line(notice, reader)
     ago = f", {reader.ago(notice.created_at)}"
@@ -58,6 +61,9 @@ def _line(notice: Notice, reader: Reader) -> Line:
             return Line(f"Taken back: {prompt} runs v{base} again, after v{new}.")
         case "rollback_failed":
             return Line(f"{prompt} v{new} could not be taken back: {reason}", "bad")
+        case "run_failed":
+            error = safe(str(body.get("error") or "no reason was recorded"))
+            return Line(f"A run failed ({error}); what waits for a decision stays as it is.", "bad")
         case "verdict":
             return verdict_line(Verdict.model_validate(body))
         case _:

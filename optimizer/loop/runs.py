@@ -153,9 +153,11 @@ class Runs:
     async def _give_up(self, run_id: UUID, agent: str, error: BaseException) -> None:
         at = self.clock.now()
         audit = audit_body("run_failed", at=iso(at), run_id=str(run_id), error=type(error).__name__)
-        await self.sessions.finish_run(
-            run_id, self.worker_name, "failed", {"error": type(error).__name__}, [], audit, at
-        )
+        result = {"error": type(error).__name__}
+        # Who stops a run knows it.
+        told = [{"kind": "run_failed", "session_id": None, "actor": None, "body": result}]
+        notices = told if isinstance(error, Exception) else []
+        await self.sessions.finish_run(run_id, self.worker_name, "failed", result, notices, audit, at)
 
     async def _start(self, run_id: UUID, agent: str, window: Window, slot: str | None) -> RunReport | None:
         """Starts the run, or waits for the one that someone else started and answers what it found."""

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from optimizer.clock import timezone_named
 from optimizer.errors import SettingsError
 from optimizer.settings.environment import Environment
+from optimizer.settings.notices import NoticesSettings
 from optimizer.settings.policies import PolicySettings, QuietHoursSettings
 from optimizer.settings.reload import ReloadSettings
 from optimizer.settings.tables import (
@@ -66,6 +67,7 @@ class AgentSettings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     budget: BudgetSettings = BudgetSettings()
     policy: PolicySettings = PolicySettings()
+    notices: NoticesSettings = NoticesSettings()
     reload: ReloadSettings | None = None
     expires_hours: float = Field(default=72.0, gt=0, le=_HOURS_MAX)  # how long a session waits for its decision
 
@@ -259,6 +261,7 @@ def _known_keys(place: tuple[int | str, ...]) -> Mapping[str, Any]:
             "policy": PolicySettings,
             "quiet_hours": QuietHoursSettings,
             "reload": ReloadSettings,
+            "notices": NoticesSettings,
         },
         "people": {"": PersonSettings},
         "traces": {"": TracesSettings, "columns": TraceColumns},
