@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from bot.cards.card import Card, Line
 from bot.channels.port import Channel, Outgoing, Part, SendError
 from bot.leases import while_held
 from optimizer.clock import Clock, iso
@@ -26,6 +27,8 @@ MOVED_AFTER_ATTEMPTS = 6  # about five minutes; where the person has another cha
 _BACKOFF_SECONDS = (2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0)
 RETRY_AFTER_SECONDS_MAX = 3600.0
 
+# Of a list that grew shorter: the buttons of its last messages must go.
+_NOTHING_LEFT = Card("", (Line("What stood here is above."),))
 _log = logging.getLogger(__name__)
 
 Render = Callable[[Delivery, datetime], Awaitable[Outgoing | None]]  # None: there is nothing to say any more
@@ -96,7 +99,9 @@ class Outbox:
         channel = self.channels[delivery.channel]
         updated = delivery.body.get("update")
         if updated is not None:
-            for vendor_id, part in zip(updated["vendor_ids"], channel.parts(outgoing), strict=False):
+            vendor_ids = updated["vendor_ids"]
+            parts = [*channel.parts(outgoing), *channel.parts(Outgoing(_NOTHING_LEFT)) * len(vendor_ids)]
+            for vendor_id, part in zip(vendor_ids, parts, strict=False):
                 await channel.update(delivery.chat, vendor_id, part)
             await self._sent(delivery, (), outgoing)
             return

@@ -49,7 +49,7 @@ async def test_who_comes_second_is_told_who_decided(team: Team) -> None:
     late = [one for one in listed.buttons if one["value"] == "deploy all"]
     await team.hears("deploy all")
     listed.blocks.append({"type": "actions", "elements": late})  # pressed before the change came to that screen
-    for user, who in ((DANA, "You"), (SAM, "Dana")):
+    for user, who in ((DANA, "You"), (SAM, "Dana (slack)")):
         assert f"{who} approved 1, 3 and 4" in await team.clicks(listed, "deploy all", user)
     assert len({one.batch_id for one in await team.world.deployments()}) == 1
 

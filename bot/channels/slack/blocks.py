@@ -24,6 +24,7 @@ CHARACTERS_MAX = 10_000  # of the texts of one message
 PLAIN_CHARACTERS_MAX = 3_500  # of a message without blocks
 _SECTION_MAX = 2_900
 _LABEL_MAX, _CONFIRM_MAX, _CONFIRM_TITLE_MAX = 75, 300, 100
+_ITEM_ROOM = 120  # for the number, the mark and the buttons of an item
 _TITLE_MIN = 12  # of an item's title; where there is no room for that, numbers stand alone
 _BUTTONS_MAX = 25  # of one row
 _WIDTH = 1_000_000  # Slack breaks the rows
@@ -41,10 +42,11 @@ class _Group:
 
     pieces: tuple[Piece, ...]
     text: str
+    room: int = 0  # kept for it, however little it holds just now
 
     @property
     def characters(self) -> int:
-        return max(_characters(self.pieces), len(self.text) + 1)
+        return max(_characters(self.pieces), len(self.text) + 1, self.room)
 
 
 def parts_of(outgoing: Outgoing, *, plain: bool = False) -> tuple[Part, ...]:
@@ -114,11 +116,15 @@ def _drawn(block: Block, outgoing: Outgoing) -> Iterator[_Group]:
             drawn = f"[{n}] {struck(said)}{marked}" if closed else f"{bold(f'[{n}]')} {escaped(said)}{marked}"
             (*before, last) = _sections(drawn, text)
             yield from before
-            yield (
-                _Group((*last.pieces, _actions(_item_buttons(block, outgoing))), last.text) if outgoing.lists else last
-            )
+            yield _with_buttons(last, block, outgoing) if outgoing.lists else last
         case _:
             yield _Group(({"type": "divider"},), "")
+
+
+def _with_buttons(group: _Group, item: ItemLine, outgoing: Outgoing) -> _Group:
+    # Marks and buttons change with every decision, and then the messages must be cut as they were before.
+    room = max(len(escaped(item.text)), len(referenced(item.text))) + _ITEM_ROOM
+    return _Group((*group.pieces, _actions(_item_buttons(item, outgoing))), group.text, room)
 
 
 def _written(block: Block) -> str:

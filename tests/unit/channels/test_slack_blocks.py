@@ -146,3 +146,13 @@ def test_an_item_that_was_removed_can_be_restored() -> None:
 def test_a_list_that_takes_no_decision_has_no_button_that_decides() -> None:
     items = (ItemLine(3, "Open one", prompts=("master",)), ItemLine(4, "Ghost", "removed", closed=True))
     assert values(Card("", items, ("show all", "status")), waits=False) == ["show 3", "show 4", "status"]
+
+
+@given(st.lists(st.sampled_from(["", "removed", "live as v2", "the prompt changed"]), min_size=50, max_size=50))
+def test_a_long_list_is_cut_the_same_whatever_was_decided(marks: list[str]) -> None:
+    def items_of(marks: list[str]) -> list[list[str]]:
+        items = (ItemLine(n, f"Long title {n} " * 9, mark, bool(mark)) for n, mark in enumerate(marks, 1))
+        messages = drawn(Card("blog-writer (prod)", tuple(items), ("deploy all", "skip")))
+        return [[one["value"] for one in message.buttons if one["value"].startswith("show")] for message in messages]
+
+    assert items_of(marks) == items_of([""] * 50)
