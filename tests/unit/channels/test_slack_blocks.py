@@ -151,7 +151,7 @@ def test_a_list_that_takes_no_decision_has_no_button_that_decides() -> None:
 @given(st.lists(st.sampled_from(["", "removed", "live as v2", "the prompt changed"]), min_size=50, max_size=50))
 def test_a_long_list_is_cut_the_same_whatever_was_decided(marks: list[str]) -> None:
     def items_of(marks: list[str]) -> list[list[str]]:
-        items = (ItemLine(n, f"Long title {n} " * 9, mark, bool(mark)) for n, mark in enumerate(marks, 1))
+        items = (ItemLine(n, f"Long title {n} " * 30, mark, bool(mark)) for n, mark in enumerate(marks, 1))
         messages = drawn(Card("blog-writer (prod)", tuple(items), ("deploy all", "skip")))
         return [[one["value"] for one in message.buttons if one["value"].startswith("show")] for message in messages]
 
