@@ -33,11 +33,16 @@ _log = logging.getLogger(__name__)
 
 Render = Callable[[Delivery, datetime], Awaitable[Outgoing | None]]  # None: there is nothing to say any more
 Elsewhere = Callable[[Delivery], Awaitable[list[dict[str, Any]]]]  # the same on another channel of that person
+GivenUp = Callable[[Delivery, str], Awaitable[None]]  # why it was
 InTemplate = Callable[[Delivery], list[dict[str, Any]]]  # the same there, by template
 
 
 def _never_in_template(_: Delivery) -> list[dict[str, Any]]:
     return []
+
+
+async def _untold(_: Delivery, __: str) -> None:
+    return
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Outbox:
     worker: str
     lease_seconds: int = LEASE_SECONDS
     in_template: InTemplate = _never_in_template
+    given_up: GivenUp = _untold
 
     async def work(self, deliveries_max: int = 100) -> int:
         """Sends what is due, one after the other; returns how many deliveries. Safe with any number of workers."""
@@ -158,7 +164,8 @@ class Outbox:
             await self._record(delivery, {"error": why, "state": "moved"}, instead=instead)
         elif not await self._moved(delivery, why):
             _log.error("delivery %s to %s was given up: %s", delivery.id, delivery.channel, why)
-            await self._record(delivery, {"error": why, "state": "failed"})
+            if await self._record(delivery, {"error": why, "state": "failed"}):
+                await self.given_up(delivery, why)
 
     async def _again(self, delivery: Delivery, values: Mapping[str, Any], wait_seconds: float) -> None:
         at = self.clock.now() + timedelta(seconds=wait_seconds)

@@ -159,6 +159,7 @@ def make_service(ratchet: Ratchet, channels: Mapping[str, Channel], worker: str)
         ratchet.clock,
         worker,
         in_template=surfaces.in_template,
+        given_up=surfaces.given_up,
     )
     reminders = Reminders(surfaces, ReminderStore(ratchet.database))
     return Service(ratchet, channels, inbound, deliveries, surfaces, inbox, outbox, reminders)

@@ -49,9 +49,11 @@ class Statuses:
             _log.warning("delivery %s on %s was %s", delivery.id, told.channel, why)
             instead = self.surfaces.in_template(delivery) if told.window else []
             instead = instead or await self.surfaces.elsewhere(delivery)
-        await self.deliveries.status(
+        news = await self.deliveries.status(
             told.channel, told.vendor_id, told.status, told.rank, why, deliveries=instead, at=self.clock.now()
         )
+        if news is not None and why is not None:
+            await self.surfaces.given_up(news, why)
         return True
 
     async def _delivery(self, told: Told) -> Delivery | None:

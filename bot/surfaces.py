@@ -16,11 +16,12 @@ from bot.cards.stored import from_json
 from bot.cards.words import Reader
 from bot.channels.port import Channel, Outgoing, SendError
 from bot.news import Newsroom, is_own
+from optimizer.clock import iso
 from optimizer.errors import NotFoundError
 from optimizer.records.messages import Delivery, Inbound
 from optimizer.records.session import Session
 from optimizer.records.states import SessionState
-from optimizer.stores.audit import Notice
+from optimizer.stores.audit import Notice, audit_body
 from optimizer.stores.messages import DeliveryStore, InboundStore
 from optimizer.stores.reminders import ReminderStore
 from optimizer.wiring import Ratchet
@@ -220,6 +221,15 @@ class Surfaces:
         named = settings.file.people.get(identity)
         actor = next(iter(sorted(named.named)), "") if named else identity
         return Reader(now, actor, settings.timezone_of(actor), self.names)
+
+    async def given_up(self, delivery: Delivery, why: str) -> None:
+        """The audit keeps what was not delivered to whom."""
+        if not delivery.agent:
+            return  # said to somebody who is nobody's
+        at = self.ratchet.clock.now()
+        told = {"key": delivery.key, "channel": delivery.channel, "chat": delivery.chat, "person": delivery.person}
+        body = audit_body("delivery_failed", at=iso(at), delivery_id=str(delivery.id), **told, reason=why)
+        await self.ratchet.audit.write(delivery.agent, body, at)
 
     async def elsewhere(self, delivery: Delivery) -> list[dict[str, Any]]:
         """The same for that person on the next of their channels; empty where there is none, or it is an answer."""

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from bot.cards.card import Block, Card, Line, Note
 from bot.cards.deployments import deployment_line, numbers_of, standing_line
 from bot.cards.session import session_choices, to_deploy, to_do
+from bot.cards.undelivered import undelivered_lines
 from bot.cards.watched import standing_watched
 from bot.cards.words import Reader, length, numbers, subject
 from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.deployment import Deployment
+from optimizer.records.messages import Delivery
 from optimizer.records.session import Session
 from optimizer.records.states import LIVE, UNDER_WAY, SessionState
 from optimizer.records.watched import Sighting
@@ -26,8 +28,12 @@ def status_card(
     deployments: Sequence[Deployment],
     reader: Reader,
     sightings: Sequence[Sighting] = (),
+    troubled: Sequence[Delivery] = (),
 ) -> Card:
-    """`session`: the newest one, whatever its state; `deployments`: the newest first; `sightings`: of them."""
+    """`session`: the newest one, whatever its state; `deployments`: the newest first; `sightings`: of them.
+
+    `troubled`: messages that were not delivered, newest first.
+    """
     pending = session is not None and session.state is SessionState.pending and reader.now < session.expires_at
     blocks: list[Block] = list(_session_blocks(session, reader)) if session and pending else []
     if not blocks:
@@ -40,6 +46,7 @@ def status_card(
     blocks += list(standing_watched(deployments, sightings, reader))[:_WATCHED_SHOWN_MAX]
     if not live and not under_way:
         blocks.append(Note("Nothing that I deployed is live."))
+    blocks += undelivered_lines(troubled, reader)
     choices = session_choices(session.items) if session and pending else ("run optimization", "history")
     return Card(
         f"{subject(agent, environment)}: status",

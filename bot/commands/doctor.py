@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from bot.cards.words import safe
+from bot.commands.doctor_deliveries import delivery_lines
 from bot.commands.doctor_prompts import prompt_lines, reload_line
 from bot.commands.doctor_tables import table_lines
 from bot.wiring_green_api import open_green_api
@@ -104,6 +105,8 @@ async def _look(settings: Settings, verify_audit: bool) -> int:
                 print(safe(f"known agent {agent.agent}: {len(agent.tools)} tools, prompts: {prompts}", _LINE_MAX))
                 async for line in prompt_lines(ratchet, agent):
                     print(safe(line, _PROMPT_LINE_MAX))
+                async for line in delivery_lines(ratchet, agent.agent):
+                    print(safe(line, _LINE_MAX))
             for slug in settings.file.agents.keys() - {agent.agent for agent in agents}:
                 print(safe(f"agent {slug}: no traces yet; `ratchet import FILE --agent {slug}`", _LINE_MAX))
             failed = await _look_at_tables(ratchet)

@@ -19,6 +19,7 @@ from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.report import RunReport
 from optimizer.records.session import Item
 from optimizer.records.states import SessionState
+from optimizer.stores.messages import DeliveryStore
 
 HISTORY_ROWS = 100
 _OF_A_RUN = frozenset({"session_pending", "session_quiet", "session_alarm", "session_expired", "verdict"})
@@ -110,7 +111,8 @@ class Telling:
         newest = await self._quiet_run()
         alarm = [quiet_card(newest, self._chat.environment, reader)] if newest and newest.status == "alarm" else []
         sightings = await self._ratchet.watching.sightings(agent)
-        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings)
+        troubled = await DeliveryStore(self._ratchet.database).troubled(agent)
+        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings, troubled)
         return [*without_replies(alarm), status]
 
     async def history(self) -> Card:

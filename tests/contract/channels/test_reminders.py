@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from bot.channels.port import SendError
+from bot.news import Newsroom
 from bot.reminders import Reminders
 from optimizer.db.port import Database
 from optimizer.records.edits import Edit
@@ -23,6 +26,7 @@ EDIT = Edit(prompt="core", find=hotel.PROMPTS["core"].splitlines()[0], replace="
 class Reminded(Office):
     def __init__(self, world: World, database: Database) -> None:
         super().__init__(world, database)
+        self.outbox = replace(self.outbox, given_up=self.surfaces.given_up)
         self.reminders = Reminders(self.surfaces, ReminderStore(database))
 
     async def after(self, step: timedelta) -> str:
@@ -99,6 +103,17 @@ async def test_who_decided_is_answered_and_not_told_again(office: Reminded) -> N
     assert "just now" not in told
 
 
+async def test_what_was_not_delivered_stands_in_the_status_and_in_the_audit(office: Reminded) -> None:
+    office.terminal.faults = [SendError("This terminal is gone.", "never")]
+    await office.lists("Shorter")
+    await office.work()
+    (row, *_) = await office.world.ratchet.audit.newest(AGENT, 5)
+    assert '"kind":"delivery_failed"' in row["body"]
+    assert "This terminal is gone." in row["body"]
+    await office.arrives("status", "1")
+    assert "was not delivered, just now: This terminal is gone." in " ".join((await office.work()).split())
+
+
 async def test_quiet_runs_are_told_once_a_week(office: Reminded) -> None:
     now = office.world.clock.now()
     newsroom_told = [
@@ -110,8 +125,7 @@ async def test_quiet_runs_are_told_once_a_week(office: Reminded) -> None:
 
 
 async def _told(office: Reminded, notice: Notice) -> str:
-    from bot.news import Newsroom
-
     news = await Newsroom(office.world.ratchet.settings, office.reminders.store).news_of(notice, AGENT)
-    assert news is not None and news.notice.kind == "week_quiet"
+    assert news is not None
+    assert news.notice.kind == "week_quiet"
     return news.key

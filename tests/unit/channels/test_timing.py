@@ -57,10 +57,12 @@ PEOPLE = (("dana", PARIS), ("sam", UTC), ("eve", UTC))
 def test_the_first_person_is_reminded_once_then_the_next_and_then_nobody() -> None:
     waiting = Waiting(NOON, NOON + timedelta(hours=72))
     first = next_reminder(waiting, PEOPLE, NoticesSettings())
-    assert first is not None and (first.person, first.at) == ("dana", NOON + timedelta(hours=4))
+    assert first is not None
+    assert (first.person, first.at) == ("dana", NOON + timedelta(hours=4))
     late = first.at + timedelta(hours=1)
     second = next_reminder(Waiting(NOON, waiting.expires_at, None, (late,)), PEOPLE, NoticesSettings())
-    assert second is not None and (second.person, second.at) == ("sam", late + timedelta(hours=4))
+    assert second is not None
+    assert (second.person, second.at) == ("sam", late + timedelta(hours=4))
     assert next_reminder(Waiting(NOON, waiting.expires_at, None, (late, second.at)), PEOPLE, NoticesSettings()) is None
     assert next_reminder(Waiting(NOON, waiting.expires_at, None, (late,)), PEOPLE[:1], NoticesSettings()) is None
 
@@ -68,7 +70,8 @@ def test_the_first_person_is_reminded_once_then_the_next_and_then_nobody() -> No
 def test_a_snoozed_list_is_reminded_of_from_its_new_time_on() -> None:
     until = NOON + timedelta(hours=2)
     due = next_reminder(Waiting(NOON, NOON + timedelta(hours=72), until), PEOPLE, NoticesSettings())
-    assert due is not None and due.at == until + timedelta(hours=4)
+    assert due is not None
+    assert due.at == until + timedelta(hours=4)
 
 
 @given(moments, st.integers(1, 200), st.sampled_from(ZONES))
