@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 _USAGE = 2
@@ -104,6 +104,11 @@ def build_parser() -> Parser:
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", type=_positive, default=_PORT, help=f"the port to listen on (default: {_PORT})")
     add("parse", "read replies as JSON lines on standard input, write what they mean")
+    _commands_of_operators(add)
+    return parser
+
+
+def _commands_of_operators(add: Callable[..., Parser]) -> None:
     migrate = add("migrate", "bring the database schema up to date")
     how = migrate.add_mutually_exclusive_group()
     how.add_argument("--into", metavar="DIR", help="copy the migrations into this folder instead")
@@ -132,7 +137,6 @@ def build_parser() -> Parser:
     rollback = add("rollback", "take the last deployment back")
     _agent(rollback)
     rollback.add_argument("--prompt", metavar="NAME", help="only when it changed this prompt")
-    return parser
 
 
 def _agent(parser: Parser) -> None:
