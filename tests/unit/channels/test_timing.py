@@ -93,3 +93,9 @@ def test_lists_that_nobody_answers_are_told_once_a_week() -> None:
     assert not waits_for_its_week(3, NOON, NOON + week - timedelta(minutes=5), NoticesSettings())
     assert not waits_for_its_week(3, None, NOON, NoticesSettings())
     assert not waits_for_its_week(9, NOON, NOON, NoticesSettings(weekly_after_ignored=0))
+
+
+def test_an_hour_that_comes_twice_is_never_answered_with_its_first() -> None:
+    settings = NoticesSettings(quiet_start=time(0), quiet_end=time(1, 30), quiet_days=())
+    second = datetime.fromisoformat("2026-11-01T01:10:00-05:00")
+    assert free_at(second, ZoneInfo("America/New_York"), settings) == second + timedelta(minutes=20)
