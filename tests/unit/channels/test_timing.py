@@ -26,7 +26,7 @@ settings_ = st.builds(
 )
 
 
-@given(moments, st.sampled_from(ZONES), settings_, st.floats(0, 1, exclude_max=True))
+@given(moments, st.sampled_from(ZONES), settings_, st.floats(0, 0.9999))
 def test_the_next_free_moment_is_free_and_all_before_it_is_quiet(
     at: datetime, zone: str, settings: NoticesSettings, part: float
 ) -> None:
@@ -96,6 +96,6 @@ def test_lists_that_nobody_answers_are_told_once_a_week() -> None:
 
 
 def test_an_hour_that_comes_twice_is_never_answered_with_its_first() -> None:
-    settings = NoticesSettings(quiet_start=time(0), quiet_end=time(1, 30), quiet_days=())
+    settings = NoticesSettings.model_construct(quiet_start=time(0), quiet_end=time(1, 30), quiet_days=())
     second = datetime.fromisoformat("2026-11-01T01:10:00-05:00")
     assert free_at(second, ZoneInfo("America/New_York"), settings) == second + timedelta(minutes=20)
