@@ -120,6 +120,10 @@ def build_parser() -> Parser:
             "Of the version that runs, unless one is named.",
         )
     )
+    freeze = add("freeze", "stop all deployments of an agent", "Whoever is listed may; rollback stays possible.")
+    _agent(freeze)
+    freeze.add_argument("--reason", default="", metavar="TEXT", help="why: shown to everyone until it is lifted")
+    _agent(add("unfreeze", "allow deployments again", "Approvers only."))
     rollback = add("rollback", "take the last deployment back")
     _agent(rollback)
     rollback.add_argument("--prompt", metavar="NAME", help="only when it changed this prompt")

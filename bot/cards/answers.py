@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Line, Note
+from bot.cards.policies import noted_lines, own_yes_line, unfit_line
 from bot.cards.session import UNTOLD_MAX, session_choices
 from bot.cards.words import Reader, are, numbers, safe, sentence, subject
 from optimizer.approve.door import Decided
@@ -27,6 +28,7 @@ def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | N
                            " or sooner when it gets 1.5 times worse."))  # fmt: skip
     else:
         blocks += _moved(result, reached)
+        blocks += _noted(result, reader)
     if snoozed_until is not None:
         blocks.append(Line(f"Snoozed until {reader.clock(snoozed_until)}; nothing was decided."))
     pending = (ruling.session_state or session.state) is SessionState.pending
@@ -69,6 +71,18 @@ def _moved(result: Decided, reached: dict[UUID, ItemState]) -> Iterator[Block]:
         yield Line(f"Muted: {numbers(muted)}. Not proposed again unless it gets 1.5 times worse.")
     if done := those(ItemState.done):
         yield Line(f"Done: {numbers(done)}. The next runs check whether it helped.")
+
+
+def _noted(result: Decided, reader: Reader) -> Iterator[Block]:
+    """The yes that others have to join, and what stays open although it was given."""
+    noted = result.ruling.noted
+    yield from noted_lines([item for item in result.session.items if item.id in noted], result.tallies, reader)
+    moved = {move.item for move in result.ruling.moves}
+    for left in result.plan.left_out if result.plan else ():
+        if left.may_confirm:
+            yield own_yes_line(left)
+        elif left.item not in moved:
+            yield unfit_line(left)
 
 
 def _left(left: list[Item], *, pending: bool) -> Iterator[Block]:

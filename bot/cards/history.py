@@ -71,7 +71,15 @@ def decision(body: Mapping[str, Any]) -> str:
     """What a decision did. One that moved no item and did not skip the session put it off."""
     if body.get("session_state") == SessionState.skipped:
         return "skipped the session"
-    return item_changes([(int(item["n"]), ItemState(item["to"])) for item in body.get("items", ())]) or "snoozed it"
+    moved = item_changes([(int(item["n"]), ItemState(item["to"])) for item in body.get("items", ())])
+    return ", ".join(filter(None, (moved, _votes(body.get("votes", ()))))) or "snoozed it"
+
+
+def _votes(votes: Sequence[Mapping[str, Any]]) -> str:
+    """`said yes to 3 (1 of 2)`. How many people: the audit names them, a notice counts them."""
+    told = [(one["n"], one["people"] if isinstance(one["people"], int) else len(one["people"])) for one in votes]
+    each = ", ".join(f"{n} ({people} of {vote['needed']})" for (n, people), vote in zip(told, votes, strict=True))
+    return f"said yes to {each}" if each else ""
 
 
 def item_changes(moves: Sequence[tuple[int, ItemState]]) -> str:
@@ -105,6 +113,11 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
             yield f'{decision(body)} ("{safe(str(body.get("words", "")), _WORDS_CHARACTERS_MAX)}")'
         case "rollback":
             yield f"asked to take back {_places(body.get('deployments', ()))}"
+        case "freeze":
+            reason = safe(str(body.get("reason") or ""), _WORDS_CHARACTERS_MAX)
+            yield f"froze all deployments{f': {reason}' if reason else ''}"
+        case "unfreeze":
+            yield "lifted the freeze"
         case "halt":
             yield "halted what was not live yet"
         case "expired":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.cards.card import Card, Line, Note, Tone
 from bot.cards.deployments import TAKE_BACK
 from bot.cards.history import decision
+from bot.cards.policies import frozen_notice
 from bot.cards.verdict import verdict_line
 from bot.cards.watched import watched
 from bot.cards.words import Reader, safe, sentence, subject
@@ -46,6 +47,10 @@ def _line(notice: Notice, reader: Reader) -> Line:
             return Line(f"{who} {decision(body)}.")
         case "rollback_decided":
             return Line(f"{who} took the last deployment back.")
+        case "frozen":
+            return frozen_notice(who, body.get("reason"))
+        case "unfrozen":
+            return Line(f"{who} lifted the freeze: deployments are possible again.", "good")
         case "deployment_halted":
             return Line(f"{who} halted what was not live yet.")
         case "deployment_stopping":

@@ -25,6 +25,7 @@ GUARD_TEXTS = {
     Role.DURATION: "I act at once or not at all; nothing is planned for another time.",
     Role.OR: 'An "or" leaves two readings, so nothing is done.',
     Role.RELAY: "Someone else's words are not an order; please give it in your own.",
+    Role.FREEZE: 'To stop all deployments, send "freeze" or "freeze: why"; to allow them again, "unfreeze".',
     Role.QUOTE: "Quoted words are not an order; please send it without the quote.",
 }
 TOO_LONG = "That is too long for me; please send the order alone."
@@ -129,7 +130,8 @@ def what_about(numbers: Sequence[int]) -> str:
 def help_text(pending: Sequence[PendingItem]) -> str:
     """The replies that work, with this session's numbers; no line is wider than a phone."""
     lines = _help_on_items(pending) if pending else []
-    lines += ["status \u00b7 history", "rollback \u00b7 undo \u00b7 stop", "run optimization \u00b7 help"]
+    lines += ["status \u00b7 history", "rollback \u00b7 undo \u00b7 stop", "freeze \u00b7 unfreeze"]
+    lines.append("run optimization \u00b7 help")
     return "You can reply:\n" + "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from bot.cards.words import Reader
 from bot.conversation.asking import choices_for
 from bot.conversation.offers import Offers
 from bot.conversation.speaker import Shown, Speaker
+from optimizer.approve.policy import Gate
 from optimizer.wiring import Ratchet
 
 
@@ -24,6 +25,7 @@ class Chat:
     shown: Shown = field(default_factory=Shown)
     environment: str = ""
     prompts: tuple[str, ...] = ()  # the names of the agent's
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def agent(self) -> str:
@@ -42,6 +44,7 @@ class Chat:
             may_decide=people.may_decide(self.speaker.actor),
             may_take_back=people.may_take_back(self.speaker.actor),
             prompts=self.prompts,
+            may_approve=self.gate.may_approve,
         )
 
     def line(self, text: str, choices: tuple[str, ...] | None = None) -> Card:
@@ -61,6 +64,12 @@ class Chat:
         self.prompts = tuple({**(agent.prompts if agent else {}), **configured})
         if shown.session is not None:
             shown.session = await self.ratchet.sessions.read(shown.session.id)
+        await self.look()
+
+    async def look(self) -> Gate:
+        """What the policies say now about the session that is shown."""
+        self.gate = await self.ratchet.decisions.gate(self.agent, self.shown.session, self.speaker.actor)
+        return self.gate
 
 
 def without_replies(cards: Iterable[Card]) -> list[Card]:

@@ -15,7 +15,7 @@ from optimizer.records.session import Session
 from optimizer.records.states import ItemState, SessionState
 
 _ALWAYS = ("status", "help")
-_FOR_LISTED = frozenset({Action.RUN, Action.ROLLBACK, Action.UNDO, Action.STOP})
+_FOR_LISTED = frozenset({Action.RUN, Action.ROLLBACK, Action.UNDO, Action.STOP, Action.FREEZE})
 _LATE = frozenset({Kind.mute, Kind.done})
 _FROM = {
     Kind.restore: frozenset({ItemState.removed}),
@@ -33,6 +33,7 @@ class Offers:
     may_decide: bool
     may_take_back: bool
     prompts: tuple[str, ...] = ()  # the names of the agent's
+    may_approve: bool = True  # no policy stands against it now
 
     @property
     def waiting(self) -> tuple[PendingItem, ...]:
@@ -56,6 +57,8 @@ class Offers:
         deciding = [command for command in answer.commands if command.action in DECIDING]
         if any(command.action in _FOR_LISTED for command in answer.commands) and not self.may_take_back:
             return False
+        if any(command.action is Action.UNFREEZE for command in answer.commands) and not self.may_decide:
+            return False
         if not deciding:
             return True
         if self.session is None or not self.may_decide:
@@ -65,6 +68,8 @@ class Offers:
             return False
         deploys = any(command.action is Action.DEPLOY for command in deciding)
         approves = any(order.kind is Kind.approve for order in orders.orders)
+        if approves and not self.may_approve:
+            return False
         return deploys is approves and all(self._applies(order, self.session) for order in orders.orders)
 
     def _applies(self, order: Order, session: Session) -> bool:

@@ -72,7 +72,8 @@ def _carry_out(clauses: Sequence[Clause], ledger: Ledger, text: str) -> Understo
             ledger = _mark(clause.action, picked.numbers, ledger, notices)
         words = text[clause.start : clause.end]
         back = (clause.prompt, clause.version, clause.only)
-        commands.append(Command(clause.action, picked.numbers, picked.everything, clause.duration, words, *back))
+        why = text[slice(*clause.reason)] if clause.reason else ""
+        commands.append(Command(clause.action, picked.numbers, picked.everything, clause.duration, words, *back, why))
     return Understood(tuple(commands), deploys, tuple(notices))
 
 

@@ -13,6 +13,7 @@ from bot.conversation.asking import help_text
 from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Question, Understood
 from bot.conversation.deciding import Deciding
+from bot.conversation.freezing import freeze, unfreeze
 from bot.conversation.grammar import parse
 from bot.conversation.orders import DECIDING, pending_items
 from bot.conversation.speaker import Speaker
@@ -92,6 +93,10 @@ class Conversation:
                 return await self._taken_back(await self._take_back.asked(first.items, text))
             case Action.UNDO | Action.STOP:
                 return await self._taken_back(await self._take_back.undo(text))
+            case Action.FREEZE:
+                return [await freeze(self._chat, first, text)]
+            case Action.UNFREEZE:
+                return [await unfreeze(self._chat, text)]
             case Action.FEEDBACK | Action.EDIT:
                 return [await self._note(first, text)]
             case _:
@@ -102,7 +107,8 @@ class Conversation:
         if not chat.offers().may_take_back:
             return [chat.line("Only people who are listed for this agent can start a run; ask one of them.")]
         now = self._ratchet.clock.now()
-        report = await self._ratchet.runs.optimize(chat.agent, Window(since=now - _RUN_WINDOW, until=now))
+        window = Window(since=now - _RUN_WINDOW, until=now)
+        report = await self._ratchet.runs.optimize(chat.agent, window, requested_by=chat.speaker.actor)
         if report.status == "pending":
             return await self._telling.present()
         return [self._telling.quiet(report)]
@@ -117,7 +123,11 @@ class Conversation:
     async def _ask_back(self, question: Question, text: str) -> list[Card]:
         """A bare yes or no answers the bot's own open question, once; else the question stands."""
         if question.acknowledgement is not None:
-            answer = await self._take_back.answered(question.acknowledgement == "yes", text)
+            yes = question.acknowledgement == "yes"
+            confirmed = await self._deciding.confirmed(yes, text)
+            if confirmed is not None:
+                return confirmed
+            answer = await self._take_back.answered(yes, text)
             if answer is not None:
                 return await self._taken_back(answer)
         return [self._chat.line(question.text, question.choices)]

@@ -57,7 +57,8 @@ class Telling:
             return cards
         shown.page = page_number
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
-        card = page(session_card(session, self._chat.reader(), deployments), page_number)
+        gate = await self._chat.look()
+        card = page(session_card(session, self._chat.reader(), deployments, gate), page_number)
         shown.saw(card)
         return [*without_replies(cards), card]
 
@@ -110,7 +111,8 @@ class Telling:
         newest = await self._quiet_run()
         alarm = [quiet_card(newest, self._chat.environment, reader)] if newest and newest.status == "alarm" else []
         sightings = await self._ratchet.watching.sightings(agent)
-        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings)
+        gate = await self._chat.look()
+        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings, gate)
         return [*without_replies(alarm), status]
 
     async def history(self) -> Card:

@@ -72,6 +72,7 @@ class Role(Enum):
     TIME = auto()
     OR = auto()
     RELAY = auto()
+    FREEZE = auto()
     QUOTE = auto()
     UNKNOWN = auto()
     END = auto()
@@ -81,10 +82,10 @@ class Role(Enum):
 GUARDS = frozenset(
     {
         Role.NO, Role.DONT, Role.NEGATION, Role.NOTHING, Role.ASKING, Role.CONDITION, Role.HEDGE, Role.TIME,
-        Role.OR, Role.RELAY, Role.QUOTE, Role.PREPOSITION, Role.UNIT, Role.DURATION,
+        Role.OR, Role.RELAY, Role.QUOTE, Role.FREEZE, Role.PREPOSITION, Role.UNIT, Role.DURATION,
     }
 )  # fmt: skip
-DENIALS = frozenset({Role.NO, Role.DONT, Role.NEGATION, Role.NOTHING})
+DENIALS = frozenset({Role.NO, Role.DONT, Role.NEGATION, Role.NOTHING, Role.FREEZE})
 
 
 @dataclass(frozen=True, slots=True)

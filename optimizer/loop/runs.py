@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -61,8 +61,12 @@ class Runs:
         exact: bool = False,
         slot: str | None = None,
         dry_run: bool = False,
+        requested_by: str | None = None,
     ) -> RunReport:
-        """One run. A slot runs once; a second caller of an agent under way gets that run's report."""
+        """One run. A slot runs once; a second caller of an agent under way gets that run's report.
+
+        `requested_by`: the channel identity of the person who asked for it; None for the schedule.
+        """
         started = time.monotonic()
         # Before the run takes its lease: the first pass over a large table takes minutes.
         pulled = await self.owner_tables.pull()
@@ -77,6 +81,7 @@ class Runs:
         try:
             await self.watching.watch(agent)
             found = await self._look(declared, window, exact, pulled.alarms)
+            found = replace(found, requested_by=requested_by)
             severities = {finding.key: finding.severity for finding in found.diagnosis.findings}
             await self.measuring.write_down(found.measured, severities)
             return await self._save(run_id, found, started)
@@ -132,6 +137,7 @@ class Runs:
             at=iso(at),
             run_id=str(run_id),
             status=status,
+            requested_by=found.requested_by,
             since=iso(report.window.since),
             until=iso(report.window.until),
             items=[{"n": item["n"], "id": item["id"], "key": item["key"]} for item in found.proposal.items],
@@ -194,6 +200,7 @@ class _Found:
     exact: bool
     alarms: tuple[str, ...]
     untold: tuple[str, ...]
+    requested_by: str | None = None
 
     @property
     def header(self) -> Header:
@@ -206,6 +213,7 @@ class _Found:
             verdicts=tuple(one.verdict for one in self.measured[:_VERDICTS_SHOWN_MAX]),
             exact=self.exact,
             alarms=self.alarms,
+            requested_by=self.requested_by,
             untold=self.untold,
         )
 
