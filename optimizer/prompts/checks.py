@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from optimizer.prompts.formats import new_format_problems
 from optimizer.prompts.hidden import hidden_characters
 from optimizer.prompts.placeholders import (
     has_placeholder,
     missing_placeholders,
     new_placeholders,
-    new_syntax_problems,
     placeholders,
 )
 from optimizer.prompts.secrets import new_secrets, secrets
 from optimizer.prompts.spans import shorten
 from optimizer.prompts.suspects import addresses, instructions, mixed_words
+from optimizer.prompts.tokens import estimate_tokens
 
 CHARACTERS_MIN = 200
 SIZE_CHARACTERS_MAX = 200_000
@@ -32,6 +33,10 @@ CheckCode = Literal[
     "address",
     "instruction",
     "hidden_text",
+    "protected",
+    "tainted",
+    "changed_too_much",
+    "rehearsal",
 ]
 
 
@@ -48,11 +53,13 @@ def check_prompt(
     *,
     required_placeholders: Sequence[str] = (),
     size_characters_max: int = SIZE_CHARACTERS_MAX,
+    template_format: str = "",
 ) -> tuple[CheckProblem, ...]:
     """What is wrong with the new text; empty when it may be published.
 
     Absolute: its length, and the required placeholders (`PLAYBOOKS` or `{{PLAYBOOKS}}`). Against the base:
-    placeholders, template syntax, secrets, addresses, words that order a model about, hidden characters.
+    placeholders, template syntax (`template_format`: "jinja2", "f-string" or neither), secrets, addresses, words that
+    order a model about, hidden characters.
     What the base already has of these is the owner's. A text that is too large is not looked into further.
     """
     sizes = tuple(_size(base, new, size_characters_max))
@@ -63,7 +70,7 @@ def check_prompt(
         *_placeholders(base, new, required_placeholders),
         *(
             CheckProblem("template_syntax", f"The template breaks at {problem.sentence}; mend the edit.")
-            for problem in new_syntax_problems(base, new)[:_NAMED_MAX]
+            for problem in new_format_problems(base, new, template_format)[:_NAMED_MAX]
         ),
         *_foreign(base, new),
     )
@@ -76,8 +83,8 @@ def _size(base: str, new: str, size_characters_max: int) -> Iterator[CheckProble
         yield CheckProblem("too_short", sentence)
     # A prompt above the budget may still get smaller.
     if len(new) > max(size_characters_max, len(base) - 1):
-        limit = f"more than the {size_characters_max:,} allowed"
-        sentence = f"The text has {len(new):,} characters, {limit}; shorten it."
+        size = f"{len(new):,} characters (about {estimate_tokens(new):,} tokens)"
+        sentence = f"The text has {size}, more than the {size_characters_max:,} characters allowed; shorten it."
         yield CheckProblem("too_large", sentence)
 
 
