@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -23,7 +23,7 @@ from optimizer.text.numbers import count
 FACTS_MAX = 6  # of one item
 _NUMBERS_MAX = 3  # in one tag
 _WORDS_CHARACTERS_MAX = 60
-_ENDS_CHARACTERS = 60
+_ENDS_CHARACTERS = 40
 _ID_CHARACTERS = 8
 _PEOPLE_MAX = 6
 _TAB = "    "
@@ -53,16 +53,14 @@ def _header(blamed: Blamed, environment: str) -> str:
 
 
 def _summary(blamed: Blamed, named: Mapping[int, Brought]) -> str:
-    ours = sum(named[one.version].by == "ratchet" for one in blamed.sentences)
-    by_hand = sum(named[one.version].by == "hand" for one in blamed.sentences)
-    base = len(blamed.sentences) - ours - by_hand
-    hand = f", {by_hand:,} by hand since" if by_hand else ""
+    by = Counter(named[one.version].by for one in blamed.sentences)
+    told = {"base": "stood there before Ratchet", "ratchet": "came with it", "hand": "came by hand since"}
+    parts = [f"{by[who]:,} {what}" for who, what in told.items() if by[who]]
     taken = sum(named[mark.version].by == "ratchet" for mark in blamed.gone)
     places = "one place" if taken == 1 else f"{taken:,} places"
-    gone = f" It took something out in {places}." if taken else ""
+    gone = f" Ratchet took something out in {places}." if taken else ""
     same = f" It has the text of v{blamed.text_of}." if blamed.text_of != blamed.version else ""
-    opening = f"Of {count(len(blamed.sentences), 'sentence')}, {base:,} stood there before Ratchet"
-    return f"{opening}, {ours:,} came with it{hand}.{gone}{same}"
+    return f"{count(len(blamed.sentences), 'sentence')}: {', '.join(parts) or 'it is empty'}.{gone}{same}"
 
 
 class _Stretch(NamedTuple):
@@ -222,7 +220,7 @@ def _evidence(one: Brought) -> Iterator[Block]:
         if len(item.facts) > FACTS_MAX:
             yield Note(f"and {count(len(item.facts) - FACTS_MAX, 'fact')} more.")
     if one.verdict is not None:
-        yield Line(f"What it did{verdict_words(one.verdict)}")
+        yield Line(f"v{one.version} in traffic{verdict_words(one.verdict)}")
     ids = {"Session": one.provenance.session_id, "deployment": one.deployment_id}
     told = ", ".join(f"{name} {str(id_)[:_ID_CHARACTERS]}" for name, id_ in ids.items() if id_)
     if told:

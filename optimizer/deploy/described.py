@@ -106,7 +106,7 @@ def provenance_in(said: Mapping[str, Any]) -> Provenance | None:
                 "session_id": said.get("session_id"),
                 "items": [{"key": "", **item, "edits": []} for item in _dicts(listed) if "title" in item],
                 "approvals": [
-                    {**one, "actor": f"{one.get('channel', '')}:{one.get('person', '')}", "words": ""}
+                    {**one, "actor": f"{one.get('channel', '')}:", "words": ""}
                     for one in _dicts(approvals)
                 ],
             }
