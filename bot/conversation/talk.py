@@ -90,7 +90,7 @@ class Conversation:
             case Action.RUN:
                 return await self._run()
             case Action.ROLLBACK:
-                return await self._taken_back(await self._take_back.asked(first.items, text))
+                return await self._taken_back(await self._take_back.asked(first, text))
             case Action.UNDO | Action.STOP:
                 return await self._taken_back(await self._take_back.undo(text))
             case Action.FREEZE:
@@ -117,6 +117,8 @@ class Conversation:
         """A batch that was decided to be taken back is carried out; anything else is said."""
         if isinstance(answer, UUID):
             return [await self._deciding.carried_out(answer)]
+        if isinstance(answer, Card):
+            return [answer]
         text, choices = (answer, None) if isinstance(answer, str) else answer
         return [self._chat.line(text, choices)]
 

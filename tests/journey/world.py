@@ -77,7 +77,7 @@ class Chat:
 
     async def _must_work(self, choice: str) -> None:
         """An offered reply is an order that is clear, or the answer to a question that is open."""
-        answer = parse(choice, pending_items(self.conversation.session))
+        answer = parse(choice, pending_items(self.conversation.session), tuple(await self.world.held()))
         if isinstance(answer, Question) and answer.acknowledgement is not None:
             speaker = self.speaker
             now = self.world.clock.now()
