@@ -15,7 +15,7 @@ from optimizer.prompts.anchors import edit_for_span
 from optimizer.prompts.checks import check_prompt
 from optimizer.prompts.edits import compose, locate
 from optimizer.prompts.spans import Span
-from optimizer.records.base import sha256_of
+from optimizer.records.base import canonical_json, sha256_of
 from optimizer.records.deployment import Deployment, DeploymentKind, PromptRef, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.session import Item
@@ -48,6 +48,14 @@ class WayBack:
     @property
     def undone(self) -> tuple[UUID, ...]:
         return tuple(dict.fromkeys(item for leg in self.legs for item in leg.undone))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that it does: a yes is to this, and to nothing else."""
+        legs = [
+            (leg.prompt, leg.current.sha256, leg.sha256, *map(str, (*leg.undone, *leg.passes))) for leg in self.legs
+        ]
+        return sha256_of(canonical_json(legs))
 
 
 @dataclass(frozen=True)
