@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 _USAGE = 2
@@ -120,6 +120,12 @@ def build_parser() -> Parser:
             "Of the version that runs, unless one is named.",
         )
     )
+    _add_halts(add)
+    return parser
+
+
+def _add_halts(add: Callable[..., Parser]) -> None:
+    """What stops deployments, and takes them back."""
     freeze = add("freeze", "stop all deployments of an agent", "Whoever is listed may; rollback stays possible.")
     _agent(freeze)
     freeze.add_argument("--reason", default="", metavar="TEXT", help="why: shown to everyone until it is lifted")
@@ -131,7 +137,6 @@ def build_parser() -> Parser:
             "Or back to a version by its number, or some items of what was deployed last out of the text of today.",
         )
     )
-    return parser
 
 
 def _agent(parser: Parser) -> None:
