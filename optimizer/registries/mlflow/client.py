@@ -18,7 +18,7 @@ from optimizer.errors import PromptNotFound, RegistryConflict, RegistryError, Se
 REQUEST_SECONDS = 5
 CALL_SECONDS = 12.0  # of all requests of one call: less than the lease of a deployment
 WAITS_SECONDS = (0.5, 1.5)  # before another try of a read
-VERSION_MIN = (3, 9)
+VERSION_MIN = (3, 11)
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _REASON_CHARACTERS_MAX = 300
