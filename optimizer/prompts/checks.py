@@ -22,6 +22,7 @@ from optimizer.prompts.tokens import estimate_tokens
 CHARACTERS_MIN = 200
 SIZE_CHARACTERS_MAX = 200_000
 _NAMED_MAX = 5
+_LINES_AROUND = 8  # as many as a phrase may run over
 
 CheckCode = Literal[
     "too_short",
@@ -102,26 +103,38 @@ def _placeholders(base: str, new: str, required: Sequence[str]) -> Iterator[Chec
 
 
 def _foreign(base: str, new: str) -> Iterator[CheckProblem]:
+    changed_from, changed_to = _changed(base, new)
     for kind in sorted({one.kind for one in new_secrets(base, new)}):
         yield CheckProblem("secret", f"The text has {kind} that was not there before; take it out.")
-    fresh = addresses(new) - addresses(base)
+    fresh = addresses(changed_to) - addresses(changed_from)
+    fresh = fresh and fresh - addresses(base)
     # The host of a URL that is named need not be named again.
     named = sorted(one for one in fresh if not any(one != other and one in other.lower() for other in fresh))
     for address in named[:_NAMED_MAX]:
         sentence = f"The address {_shown(address)!r} was not there before; take it out."
         yield CheckProblem("address", sentence)
-    for phrase in sorted((instructions(new) - instructions(base)).keys())[:_NAMED_MAX]:
+    for phrase in sorted((instructions(changed_to) - instructions(changed_from)).keys())[:_NAMED_MAX]:
         sentence = f"The words {shorten(phrase)!r} order the agent about as injected text does; say it otherwise."
         yield CheckProblem("instruction", sentence)
-    hidden = hidden_characters(new) - hidden_characters(base)
+    hidden = hidden_characters(changed_to) - hidden_characters(changed_from)
     if hidden:
         codes = ", ".join(sorted(f"U+{ord(character):04X}" for character in hidden)[:_NAMED_MAX])
         sentence = f"The text has hidden characters ({codes}) that were not there before; take them out."
         yield CheckProblem("hidden_text", sentence)
-    mixed = sorted(mixed_words(new) - mixed_words(base))
+    mixed = sorted(mixed_words(changed_to) - mixed_words(base))
     if mixed:
         words = ascii(shorten(", ".join(mixed)))
         yield CheckProblem("hidden_text", f"The words {words} mix alphabets that look alike; type them again.")
+
+
+def _changed(base: str, new: str) -> tuple[str, str]:
+    """Both texts without the lines that they begin and end with alike, but for some around what differs."""
+    old_lines, new_lines = base.split("\n"), new.split("\n")
+    shorter = min(len(old_lines), len(new_lines))
+    head = next((n for n in range(shorter) if old_lines[n] != new_lines[n]), shorter)
+    tail = next((n for n in range(shorter - head) if old_lines[-1 - n] != new_lines[-1 - n]), shorter - head)
+    start, end = max(0, head - _LINES_AROUND), max(0, tail - _LINES_AROUND)
+    return "\n".join(old_lines[start : len(old_lines) - end]), "\n".join(new_lines[start : len(new_lines) - end])
 
 
 def _shown(address: str) -> str:
