@@ -27,10 +27,6 @@ _ENDS_CHARACTERS = 40
 _ID_CHARACTERS = 8
 _PEOPLE_MAX = 6
 _TAB = "    "
-_UNDONE = {
-    "without": "It takes items back: what it brought is the text without them.",
-    "to_version": "It goes back to an earlier version.",
-}
 
 _Origin = tuple[int, tuple[UUID, ...]]
 
@@ -196,7 +192,8 @@ def _by(one: Brought, reader: Reader) -> str:
     approvals = one.provenance.approvals[:_PEOPLE_MAX]
     more = len(one.provenance.approvals) - len(approvals)
     people = [_approval(approval, reader) for approval in approvals] + ([f"{more} more"] if more else [])
-    return f", approved by {' and '.join(people)}" if people else ""
+    did = "approved" if one.kind == "change" else "decided"
+    return f", {did} by {' and '.join(people)}" if people else ""
 
 
 def _approval(one: Approval, reader: Reader) -> str:
@@ -209,16 +206,17 @@ def _approval(one: Approval, reader: Reader) -> str:
 
 
 def _evidence(one: Brought) -> Iterator[Block]:
-    undone = _UNDONE.get(one.kind)
-    if undone:
-        yield Line(undone)
+    back = one.kind != "change"
+    if back and one.provenance.items:
+        yield Line("It took back:")
     for item in one.provenance.items:
         second = f"by a second yes: {', '.join(safe(check) for check in item.confirmed)}" if item.confirmed else ""
-        yield ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), second)
-        for fact in item.facts[:FACTS_MAX]:
+        yield ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), "" if back else second)
+        facts = () if back else item.facts
+        for fact in facts[:FACTS_MAX]:
             yield Line(f"- {fact_sentence(fact)}")
-        if len(item.facts) > FACTS_MAX:
-            yield Note(f"and {count(len(item.facts) - FACTS_MAX, 'fact')} more.")
+        if len(facts) > FACTS_MAX:
+            yield Note(f"and {count(len(facts) - FACTS_MAX, 'fact')} more.")
     if one.verdict is not None:
         yield Line(f"v{one.version} in traffic{verdict_words(one.verdict)}")
     ids = {"Session": one.provenance.session_id, "deployment": one.deployment_id}

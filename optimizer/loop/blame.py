@@ -15,6 +15,7 @@ from optimizer.loop.prompts import Prompts
 from optimizer.prompts.blame import Origin, Source, blame, likeness
 from optimizer.records.blame import Blamed, BlamedGone, BlamedSentence, Brought
 from optimizer.records.deployment import Approval, Deployment, PromptRef, PromptVersion, Provenance
+from optimizer.records.edits import Edit
 from optimizer.records.states import LIVE
 from optimizer.registries.port import Registry
 from optimizer.stores.deployments import DeploymentStore
@@ -39,6 +40,12 @@ class _Published(NamedTuple):
     @property
     def stands(self) -> bool:
         return self.deployment is None or self.deployment.state in LIVE
+
+    @property
+    def edits(self) -> list[tuple[UUID, Edit]]:
+        """What made it, with the items; nothing for what takes something back."""
+        items = () if self.restores else self.provenance.items
+        return [(item.id, edit) for item in items for edit in item.edits]
 
 
 @dataclass(frozen=True)
@@ -189,9 +196,7 @@ def _before(number: int, published: Mapping[int, _Published]) -> int | None:
 
 def _told(line: Sequence[_Published]) -> tuple[tuple[BlamedSentence, ...], tuple[BlamedGone, ...]]:
     """The sentences of the last one, and what is gone from it."""
-    edits = {
-        one.held.version: [(item.id, edit) for item in one.provenance.items for edit in item.edits] for one in line
-    }
+    edits = {one.held.version: one.edits for one in line}
     whole = {one.held.version: tuple(item.id for item in one.provenance.items) for one in line}
 
     def items(origin: Origin) -> tuple[UUID, ...]:
