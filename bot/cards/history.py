@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.cards.card import Block, Card, Line, Note
+from bot.cards.watched import moved
 from bot.cards.words import Reader, numbers, safe, sentence, subject
 from optimizer.records.states import DeploymentState, ItemState, SessionState
 
@@ -124,6 +125,8 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
             yield "the items expired without a decision"
         case "deployment":
             yield from _deployment(body)
+        case "label_moved":
+            yield f"somebody {moved(body)}, where v{body.get('new_version')} was live"
         case "prompt_imported":
             yield f"{safe(str(body.get('prompt', '')))} v{body.get('version')} came with an import"
         case _:
