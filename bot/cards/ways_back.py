@@ -54,7 +54,7 @@ def no_way_card(
     agent: str, environment: str, no_way: NoWay, instead: str = "", choices: tuple[str, ...] = ("status", "history")
 ) -> Card:
     """Why not, with the difference that it would make, and what works instead."""
-    blocks: list[Block] = [Line(capital(sentence(no_way.reason, _REASON_CHARACTERS_MAX)), "bad")]
+    blocks: list[Block] = [Line(sentence(no_way.reason, _REASON_CHARACTERS_MAX), "bad")]
     if no_way.now != no_way.then:
         blocks.append(Heading(f"What it would do to {safe(no_way.prompt)}:"))
         blocks += difference(no_way.now, no_way.then)
@@ -69,10 +69,6 @@ def difference(now: str, then: str) -> Iterator[Block]:
     yield from found[:_DIFF_BLOCKS_MAX]
     if len(found) > _DIFF_BLOCKS_MAX:
         yield Note(f"{len(found) - _DIFF_BLOCKS_MAX:,} more lines change.")
-
-
-def capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _goes(leg: Leg, known: Mapping[UUID, Deployment]) -> str:

@@ -17,7 +17,7 @@ from bot.conversation.goingback import CHANGED
 from bot.conversation.takeback import batch_of, may_return, standing
 from bot.identity import console_actor
 from optimizer.approve.door import Said
-from optimizer.deploy.ways_back import NoWay, WayBack
+from optimizer.deploy.ways_back import NoWay
 from optimizer.errors import NotFoundError, RatchetError, UsageError
 from optimizer.records.deployment import Deployment
 from optimizer.records.session import Session
@@ -84,16 +84,12 @@ async def _go(ratchet: Ratchet, options: argparse.Namespace) -> UUID | None:
     environment = (await ratchet.agents.get(agent)).environment
     live = await standing(ratchet, agent)
     print(as_text(way_back_card(agent, environment, way, live, numbers_of(session), note="", choices=())))
-    if options.dry_run or (_more_than_the_last(way) and not _sure(options)):
+    if options.dry_run or (options.to is not None and way.is_more_than_the_last and not _sure(options)):
         return None
     batch_id = await ratchet.ways_back.go(agent, way, _said(options))
     if batch_id is None:
         raise RatchetError(CHANGED)
     return batch_id
-
-
-def _more_than_the_last(way: WayBack) -> bool:
-    return way.legs[0].kind == "to_version" and (len(way.legs) > 1 or len(way.legs[0].passes) != 1)
 
 
 def _sure(options: argparse.Namespace) -> bool:

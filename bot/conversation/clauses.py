@@ -1,7 +1,8 @@
 """Lexemes to clauses, by recursive descent: syntax only, nothing is known of the pending items here.
 
     message  = opening [clause {separator clause}] closing
-    clause   = [just | only] verb [target] [only]  |  roll back [prompt] to version  |  split list particle  |  list state  |  list thumb
+    clause   = [just | only] verb [target] [only]  |  roll back [prompt] [to version]
+             | split list particle  |  list state  |  list thumb
              | thumb [on] list  |  don't verb [target]  |  snooze [time]  |  edit list ":" free text
              | freeze [":" free text]
     target   = nothing | all [except list] | kind [except list] | both [kind] | rest | pronoun | [only] list

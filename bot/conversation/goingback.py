@@ -41,8 +41,8 @@ class GoingBack:
         way = await self._ratchet.ways_back.to_version(self._chat.agent, prompt, version)
         if isinstance(way, NoWay):
             return await self._refused(way)
-        if len(way.legs) == 1 and len(way.legs[0].passes) == 1:
-            return await self._go(way, text)  # no more than the last deployment leaves
+        if not way.is_more_than_the_last:
+            return await self._go(way, text)
         plan = {"to_version": {"prompt": prompt, "version": version, "fingerprint": way.fingerprint}}
         card = way_back_card(self._chat.agent, self._chat.environment, way, await self._standing(), self._numbers())
         await self.ask(f"Roll back {prompt} to v{version}?", plan)

@@ -11,7 +11,6 @@ from enum import Enum, auto
 from bot.conversation.commands import Action, ItemType
 from bot.conversation.tokens import Token, TokenKind
 
-
 _VERSION = re.compile(r"v[1-9][0-9]{0,5}")
 _NAME_LEXEMES_MAX = 12  # of a prompt's name
 

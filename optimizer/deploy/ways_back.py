@@ -50,6 +50,11 @@ class WayBack:
         return tuple(dict.fromkeys(item for leg in self.legs for item in leg.undone))
 
     @property
+    def is_more_than_the_last(self) -> bool:
+        """Whether more leaves than one deployment of one prompt: that is not done before it is told."""
+        return len(self.legs) > 1 or any(len(leg.passes) != 1 for leg in self.legs if leg.kind == "to_version")
+
+    @property
     def fingerprint(self) -> str:
         """Of all that it does: a yes is to this, and to nothing else."""
         legs = [
@@ -98,7 +103,7 @@ def to_version(
     """Back to a version by its number. `deployments`: those of the agent, the newest first."""
     prompt, name = target.prompt, f"{target.prompt!r}"
     if ref.follow == "pinned":
-        return NoWay(f"the agent is pinned to a version of {name}; a person has to change it there")
+        return NoWay(f"The agent is pinned to a version of {name}; a person has to change it there")
     if target.sha256 == current.sha256:
         return NoWay(f"v{target.version} of {name} has the very text that runs now (v{current.version})")
     if target.version > current.version:
@@ -166,7 +171,7 @@ def without(
     deployments, by their ids.
     """
     if ref.follow == "pinned":
-        return NoWay(f"the agent is pinned to a version of {prompt!r}; a person has to change it there")
+        return NoWay(f"The agent is pinned to a version of {prompt!r}; a person has to change it there")
     standing = standing_on(prompt, deployments)
     live = live_items(deployments, prompt)
     text, before = current.text, current.text
@@ -176,15 +181,15 @@ def without(
         try:
             text = reverse(text, bases[one.id], one.text, *_edits(one, leaving, items))
         except InputError as error:
-            return NoWay(f"the text of today is not what this was deployed to ({error})")
+            return NoWay(f"The text of today is not what this was deployed to ({error})")
         before = bases[one.id]
     if text == current.text:
-        return NoWay(f"that leaves {prompt!r} as it is")
+        return NoWay(f"That leaves {prompt!r} as it is")
     # What was there before, or is there now, was agreed to already: a problem is what neither of the two has.
     known = {problem.code for problem in check_prompt(before, text, required_placeholders=ref.required)}
     for problem in check_prompt(current.text, text, required_placeholders=ref.required):
         if problem.code in known:
-            return NoWay(f"without it, {prompt!r} fails a check: {problem.sentence}")
+            return NoWay(f"Without it, {prompt!r} fails a check: {problem.sentence}")
     return Leg(
         kind="without",
         prompt=prompt,

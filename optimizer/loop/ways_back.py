@@ -70,13 +70,15 @@ class WaysBack:
         scene = await self._scene(agent)
         live = live_items(scene.deployments)
         if leaving - live:
-            return NoWay("that is not live")
+            return NoWay("That is not live")
         needing = needed_by(leaving, scene.items.values(), live)
         if needing:
-            named = " and ".join(f"item {one.n}" for one in needing)
+            named = " and ".join(f"{'Item' if place == 0 else 'item'} {one.n}" for place, one in enumerate(needing))
             numbers = sorted({one.n for one in needing} | {scene.items[id_].n for id_ in leaving})
             both = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
-            return NoWay(f'{named} needs it and would stay; "take back only {both}" takes them together')
+            return NoWay(
+                f'{named} {"needs" if len(needing) == 1 else "need"} it and would stay; "take back only {both}" takes them together'
+            )
         legs = await self._legs(agent, scene, leaving)
         return legs if isinstance(legs, NoWay) else WayBack(tuple(sorted(legs, key=_gains_first)))
 
