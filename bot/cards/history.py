@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.cards.card import Block, Card, Line, Note
 from bot.cards.watched import moved
+from bot.cards.ways_back import event_words, order_words
 from bot.cards.words import Reader, numbers, safe, sentence, subject
 from optimizer.records.states import DeploymentState, ItemState, SessionState
 
@@ -113,7 +114,8 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
         case "decision":
             yield f'{decision(body)} ("{safe(str(body.get("words", "")), _WORDS_CHARACTERS_MAX)}")'
         case "rollback":
-            yield f"asked to take back {_places(body.get('deployments', ()))}"
+            ways = [order_words(one) for one in body.get("deployments", ()) if one.get("kind", "change") != "change"]
+            yield f"asked to take back {', '.join(ways) if ways else _places(body.get('deployments', ()))}"
         case "freeze":
             reason = safe(str(body.get("reason") or ""), _WORDS_CHARACTERS_MAX)
             yield f"froze all deployments{f': {reason}' if reason else ''}"
@@ -138,6 +140,9 @@ def _deployment(body: Mapping[str, Any]) -> Iterator[str]:
     reason = sentence(str(body.get("reason") or "no reason was recorded"))
     if body.get("step") == "roll_back" and body.get("phase") == "failed":
         yield f"{prompt} could not be taken back from v{new}: {reason}"
+        return
+    if way := event_words(str(body.get("to")), body):
+        yield f"{way.removesuffix('.')}"
         return
     match body.get("to"):
         case DeploymentState.live.value:

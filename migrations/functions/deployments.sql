@@ -316,13 +316,13 @@ begin
 end $$;
 
 -- The newest deployments of the agent, newest first. Of those that were planned at one moment, one without a version
--- is still to be published, and the highest version is the last that was.
+-- is still to be published, and the highest version is the last that was; what went back stands over it.
 create or replace function public.ratchet_deployments_newest(p_agent text, p_limit integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
-  select coalesce(jsonb_agg(ratchet.deployment_json(id) order by planned_at desc, new_version desc nulls first, ordinal),
-                  '[]'::jsonb)
-  from (select id, planned_at, new_version, ordinal from ratchet.deployments where agent = p_agent
-        order by planned_at desc, new_version desc nulls first, ordinal limit least(p_limit, 200)) newest;
+  select coalesce(jsonb_agg(ratchet.deployment_json(id) order by at), '[]'::jsonb)
+  from (select id, row_number() over (order by planned_at desc, new_version is null desc,
+                                      greatest(new_version, base_version) desc, base_version desc, ordinal) as at
+        from ratchet.deployments where agent = p_agent order by at limit least(p_limit, 200)) newest;
 $$;
 
 -- Those of one prompt, newest first, without their texts.

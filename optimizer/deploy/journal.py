@@ -128,4 +128,5 @@ def _way_back(deployment: Deployment) -> dict[str, Any]:
         "target_version": deployment.target_version,
         "undone": [str(item) for item in deployment.undone],
         "passes": [str(passed) for passed in deployment.passes],
+        "items": sorted(item.n for item in deployment.provenance.items),
     }

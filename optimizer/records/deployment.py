@@ -190,6 +190,11 @@ class Deployment(Record):
         return frozenset((*self.items, *self.undone))
 
     @property
+    def order(self) -> tuple[int, int]:
+        """Of deployments of one prompt and one moment, the higher is the later: what goes back has a lower version."""
+        return max(self.new_version or 0, self.base_version), self.base_version
+
+    @property
     def was_passed(self) -> bool:
         """Over because another deployment took its place, and not by a label or a text of its own."""
         return self.rollback is not None and "by" in self.rollback
