@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Heading, Line, Note
 from bot.cards.diff import diff_lines
-from bot.cards.words import items, safe, sentence, subject
+from bot.cards.words import REASON_CHARACTERS_MAX, items, safe, sentence, subject
 from optimizer.deploy.ways_back import Leg, NoWay, WayBack
 from optimizer.prompts.diff import word_diff
 from optimizer.records.deployment import Deployment
 
 _DIFF_BLOCKS_MAX = 24
 _CONTEXT_WORDS = 4
-_REASON_CHARACTERS_MAX = 400
+_WHY_CHARACTERS_MAX = 400
 YES = 'Reply "yes" to do it.'
 
 
@@ -29,7 +30,7 @@ def way_back_card(
     choices: tuple[str, ...] = ("yes", "no"),
 ) -> Card:
     """What a way back does, with its difference. `deployments`: what stands; `numbers`: of items that were shown."""
-    blocks: list[Block] = [Line(sentence(way_back_words(way, deployments, numbers), _REASON_CHARACTERS_MAX))]
+    blocks: list[Block] = [Line(sentence(way_back_words(way, deployments, numbers), _WHY_CHARACTERS_MAX))]
     for leg in way.legs:
         if len(way.legs) > 1:
             blocks.append(Heading(f"{safe(leg.prompt)}:"))
@@ -54,13 +55,47 @@ def no_way_card(
     agent: str, environment: str, no_way: NoWay, instead: str = "", choices: tuple[str, ...] = ("status", "history")
 ) -> Card:
     """Why not, with the difference that it would make, and what works instead."""
-    blocks: list[Block] = [Line(sentence(no_way.reason, _REASON_CHARACTERS_MAX), "bad")]
+    blocks: list[Block] = [Line(sentence(no_way.reason, _WHY_CHARACTERS_MAX), "bad")]
     if no_way.now != no_way.then:
         blocks.append(Heading(f"What it would do to {safe(no_way.prompt)}:"))
         blocks += difference(no_way.now, no_way.then)
     if instead:
         blocks.append(Note(instead))
     return Card(subject(agent, environment), tuple(blocks), choices)
+
+
+def order_words(named: Mapping[str, Any]) -> str:
+    """What someone decided: `item 2 of core v3`, `core from v4 to v1`. `named`: as the audit has it."""
+    prompt, version = safe(str(named.get("prompt", ""))), f"v{named.get('version')}"
+    if named.get("kind") == "to_version":
+        return f"{prompt} from {version} to v{named.get('target_version')}"
+    return f"{_items(named)} of {prompt} {version}"
+
+
+def event_words(what: str, body: Mapping[str, Any]) -> str | None:
+    """What became of a way back: `what` is live, failed or rolled_back. None for a deployment of another kind."""
+    kind = body.get("kind_of_deployment")
+    prompt, new, base = safe(str(body.get("prompt", ""))), f"v{body.get('new_version')}", f"v{body.get('base_version')}"
+    if kind not in ("without", "to_version"):
+        return None
+    match what:
+        case "live" if kind == "without":
+            return f"{prompt} {new} went live without {_items(body)} (was {base})"
+        case "live":
+            target = f"v{body.get('target_version')}"
+            return f"{prompt} went back to {target if target == new else f'the text of {target} as {new}'} (was {base})"
+        case "failed":
+            reason = str(body.get("reason") or "no reason was recorded").removesuffix(".")
+            return f"{prompt} was not taken back, {base} stays: {safe(reason, REASON_CHARACTERS_MAX)}"
+        case "rolled_back":
+            return f"{prompt} was brought back to {base}, from {new}"
+        case _:
+            return None
+
+
+def _items(body: Mapping[str, Any]) -> str:
+    found = sorted(int(n) for n in body.get("items", ()))
+    return items(found) if found else "some items"
 
 
 def difference(now: str, then: str) -> Iterator[Block]:

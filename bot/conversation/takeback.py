@@ -180,8 +180,8 @@ async def standing(ratchet: Ratchet, agent: str) -> list[Deployment]:
 def newest_first(deployments: Iterable[Deployment]) -> list[Deployment]:
     """By the time at which they went live; of one moment, the last version first."""
 
-    def since(one: Deployment) -> tuple[datetime, int]:
-        return one.live_at or one.planned_at, one.new_version or 0
+    def since(one: Deployment) -> tuple[datetime, tuple[int, int]]:
+        return one.live_at or one.planned_at, one.order
 
     return sorted(deployments, key=since, reverse=True)
 

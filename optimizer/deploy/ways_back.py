@@ -76,7 +76,7 @@ class NoWay:
 def standing_on(prompt: str, deployments: Iterable[Deployment]) -> list[Deployment]:
     """What stands of one prompt, the newest first by when it went live."""
     found = [one for one in deployments if one.prompt == prompt and one.stands]
-    return sorted(found, key=lambda one: (one.live_at or one.planned_at, one.new_version or 0), reverse=True)
+    return sorted(found, key=lambda one: (one.live_at or one.planned_at, one.order), reverse=True)
 
 
 def live_items(deployments: Iterable[Deployment], prompt: str | None = None) -> frozenset[UUID]:
@@ -89,7 +89,7 @@ def live_items(deployments: Iterable[Deployment], prompt: str | None = None) -> 
 def lineage(sha256: str, prompt: str, deployments: Sequence[Deployment]) -> tuple[Deployment, ...]:
     """What made the text of this hash, the last one first. Of two that made the same text, the one that stands."""
     makers = [one for one in deployments if one.prompt == prompt and one.kind != "to_version" and one.live_at]
-    makers.sort(key=lambda one: (one.stands, one.live_at, one.new_version or 0), reverse=True)
+    makers.sort(key=lambda one: (one.stands, one.live_at, one.order), reverse=True)
     found: list[Deployment] = []
     while maker := next((one for one in makers if one.sha256 == sha256 and one not in found), None):
         found.append(maker)

@@ -97,7 +97,7 @@ class WaysBack:
             _row(leg, known, approval) | {"batch_id": str(batch_id), "ordinal": ordinal}
             for ordinal, leg in enumerate(way.legs)
         ]
-        named = [_named(leg) for leg in way.legs]
+        named = [_named(leg, row["provenance"]["items"]) for leg, row in zip(way.legs, rows, strict=True)]
         gone = await self.deployments.go_back(
             agent,
             rows,
@@ -165,7 +165,7 @@ def _gains_first(leg: Leg) -> tuple[int, str]:
     return len(leg.current.text) - len(leg.text), leg.prompt
 
 
-def _named(leg: Leg) -> dict[str, Any]:
+def _named(leg: Leg, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "prompt": leg.prompt,
         "version": leg.current.version,
@@ -173,6 +173,7 @@ def _named(leg: Leg) -> dict[str, Any]:
         "target_version": leg.target_version,
         "undone": [str(id_) for id_ in leg.undone],
         "passes": [str(id_) for id_ in leg.passes],
+        "items": sorted(item["n"] for item in items),
     }
 
 
