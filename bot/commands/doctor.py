@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from bot.cards.words import safe
+from bot.commands.doctor_policies import policy_line
 from bot.commands.doctor_prompts import prompt_lines, reload_line
 from bot.commands.doctor_tables import table_lines
 from optimizer.errors import RatchetError, SettingsError
@@ -80,6 +81,7 @@ def _used(name: str, settings: Settings) -> str:
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
     approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
     yield f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}"
+    yield policy_line(slug, agent)
     for name, prompt in agent.prompts.items():
         loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
         includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())
