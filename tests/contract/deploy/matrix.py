@@ -60,7 +60,7 @@ class Trouble(NamedTuple):
     signal: signal.Signals | None = None
     only: tuple[str, ...] = ()  # routes; none: all
     taken_back: bool = False  # before the process wakes
-    between: bool = False  # not when a request arrives: right after a call of the worker was answered
+    between: bool = False  # not when a request arrives: right before a call, and after the lease was asked for
     expected: str = ONCE
 
     def meets(self, column: Column, step: Step) -> bool:
@@ -69,15 +69,15 @@ class Trouble(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One request of the undisturbed story, or the moment after a call of the worker."""
+    """One request of the undisturbed story, or the moment before a call of the worker."""
 
     call: str  # that the request belongs to
-    route: str | None  # None: the call is over
+    route: str | None  # None: nothing was sent yet
     number: int  # of all requests, or of all calls; the first has 1
     again: int = 1  # how often the call has asked for this route
 
     def __str__(self) -> str:
-        return f"{self.call}, over" if self.route is None else f"{self.call}, {self.route} {self.again}"
+        return f"{self.call}, nothing sent" if self.route is None else f"{self.call}, {self.route} {self.again}"
 
 
 _CALLS = {"current": "look", "version": "read back", "publish": "publish", "move_label": "move label"}
@@ -144,7 +144,7 @@ async def begin(column: Column, api: PromptLayer, database: Database, agent: str
 
 
 async def undisturbed(case: Case) -> list[Step]:
-    """Carries it out, and notes every request, and of each call of the worker that it is over."""
+    """Carries it out, and notes each call of the worker, and every request."""
     begun: list[tuple[str, int]] = []  # each call of the worker, and how many requests came before it
     first = len(case.api.requests)
 
@@ -156,12 +156,12 @@ async def undisturbed(case: Case) -> list[Step]:
     steps: list[Step] = []
     ends = [start for _, start in begun[1:]] + [len(case.api.requests)]
     for number, ((call, start), end) in enumerate(zip(begun, ends, strict=True), 1):
+        steps.append(Step(call, None, number))
         asked: Counter[str] = Counter()
         for position in range(start, end):
             route = case.api.requests[position].route
             asked[route] += 1
             steps.append(Step(call, route, position - first + 1, asked[route]))
-        steps.append(Step(call, None, number))
     return steps
 
 
@@ -207,7 +207,7 @@ def _meet(case: Case, trouble: Trouble, pid: Future[int], met: Event) -> None:
 
 
 def _work(dsn: str, url: str, agent: str, follow: Follow, asleep: tuple[int, Event] | None) -> None:
-    """The process that gets into trouble. `asleep`: stops itself after this call, and says so before."""
+    """The process that gets into trouble. `asleep`: it stops itself before this call, and says so."""
     asyncio.run(_worked(dsn, url, agent, follow, asleep))
 
 
@@ -224,13 +224,13 @@ async def _worked(dsn: str, url: str, agent: str, follow: Follow, asleep: tuple[
 
 
 class FallsAsleep(Interfered):
-    """A registry whose caller's process is stopped right after a call was answered."""
+    """A registry whose caller's process is stopped right before a call."""
 
     def __init__(self, inner: Registry, number: int, told: Event) -> None:
         super().__init__(inner)
         self._number, self._told = number, told
 
-    async def after(self, call: str, prompt: str) -> None:
+    async def before(self, call: str, prompt: str) -> None:
         if len(self.calls) == self._number:
             self._told.set()
             os.kill(os.getpid(), signal.SIGSTOP)

@@ -15,6 +15,7 @@ from tests.builders import Office, approve, make_item
 from tests.contract.deploy.interfered import Interfered
 
 LEASE_SECONDS = 2
+CALLS = ["current", "current", "publish", "version", "current", "current", "move_label", "current"]
 
 
 @pytest.fixture
@@ -68,9 +69,25 @@ async def test_a_lease_that_is_over_does_not_come_back(office: Office) -> None:
                 await asyncio.sleep(1.5 * LEASE_SECONDS / BEATS_PER_LEASE)  # its heart beats meanwhile
                 assert await office.worker("another").work() == 1
 
+    await office.worker(lease_seconds=LEASE_SECONDS, registry=Sleeps).work()
+    assert (await only(office, batch_id)).state is DeploymentState.live
+    assert len(await office.registry.history("system")) == 2
+
+
+@pytest.mark.parametrize("number", range(1, len(CALLS)), ids=lambda number: f"{number} {CALLS[number - 1]}")
+async def test_the_lease_is_asked_for_before_each_call(office: Office, number: int) -> None:
+    """It ended, and another worker did the rest, during the call before."""
+    batch_id = await approved(office)
+
+    class Sleeps(Interfered):
+        async def after(self, call: str, prompt: str) -> None:
+            if len(self.calls) == number:
+                await let_it_end(office, batch_id)
+                assert await office.worker("another").work() == 1
+
     registry = Sleeps(office.registry)
-    await office.worker(lease_seconds=LEASE_SECONDS, registry=lambda _: registry).work()
-    assert registry.calls == ["current", "current", "publish"]  # and no further
+    await office.worker(registry=lambda _: registry).work()
+    assert registry.calls == CALLS[:number]
     assert (await only(office, batch_id)).state is DeploymentState.live
     assert len(await office.registry.history("system")) == 2
 
