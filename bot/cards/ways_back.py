@@ -46,7 +46,7 @@ def way_back_words(way: WayBack, deployments: Iterable[Deployment], numbers: Map
     parts = [_goes(leg, known) for leg in way.legs]
     found = sorted(numbers[id_] for id_ in way.undone if id_ in numbers)
     older = len(way.undone) - len(found)
-    named = [*([items(found)] if found else []), *([f"{older} of an older list"] if older else [])]
+    named = [*([items(found)] if found else []), *([f"{older} of older lists"] if older else [])]
     leaves = f" {' and '.join(named)} {'leave' if len(way.undone) > 1 else 'leaves'}." if named else ""
     return f"{'; '.join(parts)}.{leaves}"
 
