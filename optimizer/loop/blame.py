@@ -23,6 +23,7 @@ from optimizer.stores.sessions import SessionStore
 
 VERSIONS_MAX = 100  # how far back is looked
 CHARACTERS_MAX = 2_000_000  # of one text
+_CHARACTERS_IN_ALL_MAX = 10_000_000  # of those that are compared: some seconds
 _READS_AT_ONCE = 8
 _UNDONE_KINDS = ("without", "to_version")
 
@@ -69,7 +70,7 @@ class Blaming:
         older = [one for one in await registry.history(prompt) if one.version < target.version]
         recent = [target, *sorted(older, key=lambda one: one.version, reverse=True)][:VERSIONS_MAX]
         published = await self._published(agent, prompt, await _with_texts(registry, recent))
-        line = [published[number] for number in _line(target.version, published)]
+        line, is_cut = _line(target.version, published)
         sentences, gone = _told(line)
         named = {one.version for one in (*sentences, *gone)} | {line[-1].held.version}
         first = next((one.held.version for one in line if one.is_ours), None)
@@ -82,7 +83,7 @@ class Blaming:
             labels=tuple(sorted(label for label, stands in labels.items() if stands == target.version)),
             is_running=running.version == target.version,
             oldest=line[0].held.version,
-            has_older=len(older) >= VERSIONS_MAX,
+            has_older=is_cut or len(older) >= VERSIONS_MAX,
             sentences=sentences,
             gone=gone,
             versions=tuple(_brought(one, first) for one in reversed(line) if one.held.version in named),
@@ -166,16 +167,21 @@ async def _with_texts(registry: Registry, versions: Sequence[PromptVersion]) -> 
     return [one.model_copy(update={"text": texts[one.sha256]}) for one in versions]
 
 
-def _line(target: int, published: Mapping[int, _Published]) -> list[int]:
-    """The versions that the target was made from, oldest first, each from the one before it."""
+def _line(target: int, published: Mapping[int, _Published]) -> tuple[list[_Published], bool]:
+    """The versions that the target was made from, oldest first, each from the one before it; whether more are left."""
     oldest_with = {published[number].held.sha256: number for number in sorted(published, reverse=True)}
-    line: list[int] = []
+    line: list[_Published] = []
+    left_characters = _CHARACTERS_IN_ALL_MAX
     at: int | None = target
     while at is not None:
-        at = oldest_with[published[at].held.sha256]  # what has the same text went back to it, or never left it
-        line.append(at)
-        at = _before(at, published)
-    return line[::-1]
+        # What has the same text went back to it, or never left it.
+        one = published[oldest_with[published[at].held.sha256]]
+        left_characters -= len(one.held.text)
+        if line and left_characters < 0:
+            return line[::-1], True
+        line.append(one)
+        at = _before(one.held.version, published)
+    return line[::-1], False
 
 
 def _before(number: int, published: Mapping[int, _Published]) -> int | None:

@@ -122,8 +122,8 @@ def _carried(before: Blame, source: Source, stood: Mapping[str, Origin]) -> Blam
             brought.add(at)
             origins[at] = Origin(source.version, _edits_at(span, [(place.new, place.edit) for place in places]))
     told = tuple(Sentence(source.text[span.start : span.end], origins[at]) for at, span in enumerate(spans))
-    arrived = len(pairs) + len(moved) < len(new)
-    left = [mark for mark in before.gone if not (arrived and _is_back(mark, old_text, source.text))]
+    arrived = tuple(sentence for at, sentence in enumerate(new) if at not in pairs and at not in moved)
+    left = [mark for mark in before.gone if not _is_back(mark, arrived, old_text, source.text)]
     gone = _gone(before, source.version, changes, places, frozenset(moved.values()), brought)
     return Blame(told, tuple(sorted((*_moved_on(left, pairs, len(new)), *gone), key=lambda mark: mark.before)))
 
@@ -240,5 +240,6 @@ def _moved_on(marks: Sequence[Gone], pairs: Mapping[int, int], new_count: int) -
         yield mark._replace(before=at[bisect_left(was, mark.before)])
 
 
-def _is_back(mark: Gone, old_text: str, new_text: str) -> bool:
-    return new_text.count(mark.text.strip()) > old_text.count(mark.text.strip())
+def _is_back(mark: Gone, arrived: tuple[str, ...], old_text: str, new_text: str) -> bool:
+    what = mark.text.strip()
+    return what.startswith(arrived) and new_text.count(what) > old_text.count(what)
