@@ -236,7 +236,7 @@ class Office:
         current = {name: await self.current(name) for name in TEXTS}
         items = [item for item in session.items if item.id in wanted]
         live = frozenset(item.id for item in session.items if item.state is ItemState.deployed)
-        return make_plan(items, current, self.refs, already_live=live)
+        return make_plan(items, current, self.refs, already_live=live, policy=self.policy, confirmed=confirmed)
 
     async def decide(
         self,

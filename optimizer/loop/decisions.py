@@ -16,6 +16,7 @@ from optimizer.clock import Clock, iso
 from optimizer.deploy.plan import make_plan
 from optimizer.deploy.worker import LEASE_SECONDS, Worker
 from optimizer.errors import UsageError
+from optimizer.loop.evidence import Evidence
 from optimizer.loop.prompts import Prompts
 from optimizer.records.deployment import Deployment, Plan, PromptVersion
 from optimizer.records.session import Item, Session
@@ -91,7 +92,16 @@ class Decisions:
         resolver = await self.prompts.resolver(session.agent, refs, current)
         touched = {prompt for item in items for prompt in item.prompts}
         traced = await self.prompts.traced(session.agent, refs, resolver, touched)
-        plan = make_plan(items, current, refs, already_live=live, traced=traced)
+        plan = make_plan(
+            items,
+            current,
+            refs,
+            already_live=live,
+            traced=traced,
+            policy=self.prompts.settings.agent(session.agent).policy,
+            grounds=await Evidence(self.prompts).grounds(session, items, current, refs),
+            confirmed=confirmed,
+        )
         misread = await self.prompts.misread(session.agent, refs, resolver, touched)
         return plan.model_copy(update={"untold": misread + plan.untold})
 
@@ -105,10 +115,11 @@ class Decisions:
         current = await self.prompts.current(session.agent, refs)
         fresh = [item.model_copy(update={"base_sha256": _bases(item, current)}) for item in items]
         everything = frozenset(item.id for item in session.items)
+        policy = self.prompts.settings.agent(session.agent).policy
         lost: dict[UUID, str] = {}
         for item in fresh:  # each by itself: what overlaps or requires is told when it is approved
-            alone = make_plan([item], current, refs, already_live=everything)
-            lost |= {left.item: left.reason for left in alone.left_out}
+            alone = make_plan([item], current, refs, already_live=everything, policy=policy)
+            lost |= {left.item: left.reason for left in alone.left_out if not left.may_confirm}
         at = self.clock.now()
         rows = [{"id": str(item.id), "base_sha256": None if item.id in lost else item.base_sha256} for item in fresh]
         audit = audit_body("rebased", at=iso(at), session_id=str(session.id), items=rows)
