@@ -58,6 +58,12 @@ def with_text(template: Template, text: str) -> dict[str, Any]:
     return changed
 
 
+def format_of(template: Template) -> str:
+    """How its texts name variables: "f-string" or "jinja2"; empty where its messages differ in that."""
+    found = {str(holder.get("template_format") or _DEFAULT_FORMAT) for holder in _holders(list(_blocks(template)))}
+    return found.pop() if len(found) == 1 else ""
+
+
 def frame_of(template: Template) -> dict[str, Any]:
     """What is left of the template without its texts: equal for two versions that differ in texts alone."""
     bare = copy.deepcopy(dict(template))
