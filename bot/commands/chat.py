@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
 async def _chat(agent: str) -> None:
     async with open_ratchet(load_settings()) as ratchet:
         conversation = Conversation(ratchet, console_speaker(agent))
-        await hold(conversation, open_console(), working(ratchet.decisions, agent), _welcome(ratchet, agent))
+        jobs = working(ratchet.decisions, agent, watching=ratchet.watching)
+        await hold(conversation, open_console(), jobs, _welcome(ratchet, agent))
 
 
 def _welcome(ratchet: Ratchet, agent: str) -> Card | None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from optimizer.db.port import Database
+from optimizer.loop.working import working
 from optimizer.observe.ingest import import_file
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptRef
@@ -222,3 +223,14 @@ async def test_two_processes_tell_each_thing_once(world: World, database: Databa
     await asyncio.gather(*(watch(one) for one in (world, *others) for _ in range(2)))
     assert len(await notices(world, "deployment_seen")) == 1
     assert await world.chain_holds()
+
+
+async def test_while_a_chat_is_open_what_is_live_is_watched(world: World) -> None:
+    await deployed(world)
+    await traffic(world, NEW, sessions=5)
+    async with working(world.ratchet.decisions, AGENT, watching=world.ratchet.watching, watch_every_seconds=0.05):
+        for _ in range(500):
+            if await notices(world, "deployment_seen"):
+                break
+            await asyncio.sleep(0.02)
+    assert len(await notices(world, "deployment_seen")) == 1
