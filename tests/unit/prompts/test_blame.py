@@ -81,6 +81,18 @@ def test_what_is_taken_away_leaves_a_mark_where_it_stood() -> None:
     assert not after(BASE, [edit("Call book_room once.", "Call it twice.")]).gone
 
 
+def test_what_one_edit_takes_away_is_told_beside_what_another_brings() -> None:
+    brings = edit("- Call find_guest first.\n", "- Call find_guest first.\n- Ask for the name.\n")
+    takes = edit("- Call book_room once.\n", "")
+    for edits in ([brings, takes], [takes, edit("Say goodbye.\n", "Wave.\nSay goodbye.\n")]):
+        found = after(BASE, edits)
+        (mark,) = found.gone
+        assert (mark.text.strip(), mark.origin.edits) == ("- Call book_room once.", (edits.index(takes),))
+        assert found.text.index(found.sentences[mark.before].text) == BASE.index("Say goodbye.") + (
+            len("- Ask for the name.\n") - len("- Call book_room once.\n") if brings in edits else -len(takes.find)
+        )
+
+
 def test_a_version_that_takes_an_item_back_gives_the_old_sentence_its_old_origin() -> None:
     first = [edit("Never guess.", "Always guess."), edit("- Call book_room once.\n", "")]
     changed = compose(BASE, first)
