@@ -168,7 +168,8 @@ def _waiting(item: Item, session: Session, reader: Reader) -> str:
 
 def _mark(item: Item, deployments: Sequence[Deployment]) -> str:
     own = [one for one in deployments if item.id in one.items]
-    if any(one.state is DeploymentState.rolled_back for one in own):
+    out = any(item.id in one.undone and one.stands for one in deployments)
+    if out or any(one.state is DeploymentState.rolled_back for one in own):
         return "taken back"
     if own and all(one.state in LIVE for one in own):
         versions = list(dict.fromkeys(f"v{one.new_version}" for one in own))
