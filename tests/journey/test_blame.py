@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -15,6 +16,7 @@ from bot.cards.words import Reader
 from bot.demo import traffic
 from optimizer.db.port import Database
 from optimizer.errors import NotFoundError, PromptNotFound
+from optimizer.loop.blame import VERSIONS_MAX
 from optimizer.records.blame import Blamed, Brought
 from optimizer.settings import AgentSettings, Environment, FileSettings, PromptSettings, Settings
 from tests.journey.demo_days import DemoDays
@@ -162,9 +164,8 @@ async def test_where_the_newest_version_runs_a_rollback_carries_the_origins_back
     assert [mark.version for mark in blamed.gone] == [4]
 
 
-async def test_where_the_database_knows_nothing_the_registry_tells(
-    database: Database, promptlayer_api: PromptLayer
-) -> None:
+async def on_promptlayer(database: Database, promptlayer_api: PromptLayer) -> World:
+    """The front desk, with a template of two messages that somebody wrote in PromptLayer."""
     texts = {"system": CORE, "user": "Guest: {{guest}}"}
     messages: list[dict[str, Any]] = [
         {"role": role, "content": [{"type": "text", "text": text}], "template_format": "jinja2"}
@@ -181,6 +182,13 @@ async def test_where_the_database_knows_nothing_the_registry_tells(
     for agent in (AGENT, ANOTHER):
         await world.ratchet.agents.register(agent, at=START, environment="prod", tools=TOOLS)
     await world.edit_prompts({"house_rules": PROMPTS["house_rules"]})
+    return world
+
+
+async def test_where_the_database_knows_nothing_the_registry_tells(
+    database: Database, promptlayer_api: PromptLayer
+) -> None:
+    world = await on_promptlayer(database, promptlayer_api)
     dana = await world.morning()
     n = await world.number("find_guest")
     await dana.say(f"deploy {n}")
@@ -199,3 +207,44 @@ async def test_where_the_database_knows_nothing_the_registry_tells(
     assert "v1     | Guest: {{guest}}" in card
     assert "approved by dana (console)" in " ".join(card.split())
     assert "this database does not know the deployment" in " ".join(card.split())
+
+
+async def test_where_the_registry_keeps_no_word_of_ours_the_database_tells(
+    database: Database, promptlayer_api: PromptLayer
+) -> None:
+    promptlayer_api.workspace.keeps_metadata = False
+    world = await on_promptlayer(database, promptlayer_api)
+    dana = await world.morning()
+    await dana.say(f"deploy {await world.number('find_guest')}")
+    assert told(await blamed_core(world), RULE).by == "ratchet"
+    assert told(await world.ratchet.blaming.blame(ANOTHER, "core"), RULE).by == "base"
+
+
+async def test_an_item_that_is_taken_back_gives_its_sentences_back(world: World) -> None:
+    dana = await world.morning()
+    rule, rules = await world.number("find_guest"), await world.number("House_rules")
+    await dana.say(f"deploy {rule} and {rules}")
+    assert [mark.version for mark in (await blamed_core(world)).gone] == [2]
+    await dana.say(f"take back only {rules}")
+    await dana.say("yes")
+    blamed = await blamed_core(world)
+    assert blamed.version == 3
+    assert told(blamed, RULE).version == 2
+    assert told(blamed, DOGS).by == "base"
+    assert not blamed.gone
+    # Of an item that brought sentences, these are what is gone then.
+    await dana.say(f"take back only {rule}")
+    await dana.say("yes")
+    blamed = await blamed_core(world)
+    assert {one.version for one in blamed.sentences} == {1}
+
+
+async def test_the_walk_back_is_bounded_and_says_so(world: World) -> None:
+    registry = world.ratchet.registry_of(AGENT)
+    for number in range(VERSIONS_MAX):
+        text = CORE.replace("Be short and warm", f"Be {number} times as warm")
+        await registry.publish("core", text, commit_message="", metadata={}, deployment_id=uuid4())
+    blamed = await blamed_core(world, VERSIONS_MAX + 1)
+    assert (blamed.oldest, blamed.has_older) == (2, True)
+    assert "v2 or before: base, not by Ratchet" in shown(blamed, world)
+    assert not (await blamed_core(world, VERSIONS_MAX)).has_older
