@@ -69,7 +69,7 @@ def standing_watched(
             if told is not None:
                 yield told.line
         left = noticed.get((one.id, "left_behind"))
-        if left is not None:
+        if left is not None and left.value:
             versions = ", ".join(f"v{safe(version)}" for version in left.value.split(", "))
             yield Note(f"Left in the registry by a deployment, without a label: {safe(one.prompt)} {versions}.")
 

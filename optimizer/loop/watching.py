@@ -173,10 +173,10 @@ class Watching:
         ended_at = deployment.ended_at or deployment.live_at
         if ended_at is None or self.clock.now() - ended_at > LEFT_WITHIN or not may_have_left_some(deployment):
             return
-        history = await self.prompts.registry_of(agent).history(deployment.prompt)
-        value = ", ".join(str(version) for version in left_unlabelled(deployment, history))
+        versions = await left_unlabelled(self.prompts.registry_of(agent), deployment)
+        value = ", ".join(str(version) for version in versions)
         known = looked.sighting(deployment, "left_behind")
-        if value and value != (known.value if known else None):
+        if value != (known.value if known else ""):
             about = Change(deployment, back=False, at=ended_at)
             await self._sight(about, "left_behind", value, {}, None, before=known.value if known else None)
 

@@ -73,15 +73,21 @@ async def traffic(
             assert not report.refused, report.refused
 
 
-async def deployed(world: World, names: Names = _numbers) -> Chat:
-    """Version 2 is live, after a day under version 1."""
+async def decided(world: World, names: Names = _numbers) -> tuple[Chat, str]:
+    """After a day under version 1 Dana says "deploy"; what the answer was."""
     await traffic(world, CORE, names, sessions=30, lasts=DAY)
     await world.run()  # which counts the day
     edit = Edit(prompt="core", find="Be short and warm", replace="Name the day of the week. Be short and warm")
     await world.propose(Proposed("Name the day", (edit,)))
     dana = world.chat()
     await dana.open()
-    assert "Live: core v2 (was v1), item 1." in await dana.say("deploy 1")
+    return dana, await dana.say("deploy 1")
+
+
+async def deployed(world: World, names: Names = _numbers) -> Chat:
+    """Version 2 is live, after a day under version 1."""
+    dana, said = await decided(world, names)
+    assert "Live: core v2 (was v1), item 1." in said
     return dana
 
 
