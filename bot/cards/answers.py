@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Line, Note
+from bot.cards.checked import rehearsed_notes
 from bot.cards.policies import noted_lines, own_yes_line, unfit_line
 from bot.cards.session import UNTOLD_MAX, session_choices
 from bot.cards.words import Reader, are, numbers, safe, sentence, subject
@@ -58,6 +59,7 @@ def _moved(result: Decided, reached: dict[UUID, ItemState]) -> Iterator[Block]:
         prompts = ", ".join(f"{safe(one.prompt)} (now v{one.base_version})" for one in planned)
         yield Line(f"Approved: {numbers(approved)}. Publishing a new version of {prompts}.", "good")
         yield from (Note(sentence(one)) for one in (plan.untold if plan else ())[:UNTOLD_MAX])
+        yield from rehearsed_notes(plan) if plan else ()
     reasons = {left.item: left.reason for left in (plan.left_out if plan else ())}
     for item in session.items:
         if reached.get(item.id) is ItemState.failed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.cards.card import Block, Card, Gap, Line, Note
+from bot.cards.checked import checked_blocks
 from bot.cards.diff import item_diff
 from bot.cards.facts import facts_blocks
 from bot.cards.session import TITLE_CHARACTERS_MAX, item_line
@@ -20,7 +21,7 @@ from bot.cards.words import (
     subject,
 )
 from optimizer.prompts.edits import problems
-from optimizer.records.deployment import Deployment
+from optimizer.records.deployment import Deployment, Plan
 from optimizer.records.facts import Fact
 from optimizer.records.findings import ItemType
 from optimizer.records.session import Item, Session
@@ -39,12 +40,14 @@ def show_card(
     reader: Reader,
     texts: Mapping[str, str],
     deployments: Sequence[Deployment] = (),
+    plan: Plan | None = None,
 ) -> Card:
-    """What the item would change and what it rests on. `texts`: the prompts as they are now."""
+    """What the item would change and what it rests on. `texts`: the prompts as they are now; `plan`: of it alone."""
     blocks: list[Block] = [
         item_line(item, session, reader, deployments),
         Line(f"Goal: {_GOAL[item.goal]}. {_standing(item)}"),
         *_ties(session, item, texts),
+        *(checked_blocks(item, plan) if plan is not None else ()),
     ]
     if item.edits:
         blocks += [Gap(), *item_diff(item, texts)]

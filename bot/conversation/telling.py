@@ -85,7 +85,8 @@ class Telling:
             return [explain_card(session, item, reader) for item in chosen]
         texts = await self._texts(chosen)
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
-        cards = [show_card(session, item, reader, texts, deployments) for item in chosen]
+        plans = {item.id: await self._ratchet.decisions.examine(session, item) for item in chosen if item.deployable}
+        cards = [show_card(session, item, reader, texts, deployments, plans.get(item.id)) for item in chosen]
         for card in cards:
             self._chat.shown.saw(card)
         return cards

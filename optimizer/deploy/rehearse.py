@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -50,18 +50,20 @@ class Stage:
             try:
                 rendered = self._rendered(new, tried.inputs)
             except (RenderError, IncludeError) as error:
-                return _result(real, longest), f"Rendered with {tried.name} it breaks: {_part(error)}; mend the edit."
+                return self._result(
+                    real, longest
+                ), f"Rendered with {tried.name} it breaks: {_part(error)}; mend the edit."
             longest, real = max(longest, rendered.text, key=len), real + tried.real
             unfilled = sorted(rendered.unfilled - tried.base.unfilled)
             if unfilled:
                 name = one_line(unfilled[0], _SESSION_CHARACTERS_MAX)
                 sentence = f"Rendered with {tried.name} it leaves {name!r} unfilled; mend the edit."
-                return _result(real, longest), sentence
+                return self._result(real, longest), sentence
             if len(rendered.text) > max(SIZE_CHARACTERS_MAX, len(tried.base.text)):
                 size = f"{len(rendered.text):,} characters (about {estimate_tokens(rendered.text):,} tokens)"
                 limit = f"more than the {SIZE_CHARACTERS_MAX:,} allowed"
-                return _result(real, longest), f"Rendered with {tried.name} it has {size}, {limit}; shorten it."
-        return _result(real, longest), None
+                return self._result(real, longest), f"Rendered with {tried.name} it has {size}, {limit}; shorten it."
+        return self._result(real, longest), None
 
     @cached_property
     def _tried(self) -> tuple[_Tried, ...]:
@@ -69,7 +71,7 @@ class Stage:
         found = tuple(one for one in tried if one is not None)
         if found:
             return found
-        stand_in = self._try("its placeholders", False, self._placeholders())
+        stand_in = self._try("its placeholders", False, {name: f"<{name}>" for name in self._variables})
         return (stand_in,) if stand_in is not None else ()
 
     def _try(self, name: str, real: bool, inputs: Mapping[str, Any]) -> _Tried | None:
@@ -82,15 +84,24 @@ class Stage:
         composed = compose_includes(text, self._parts)
         return render(composed, self._format, inputs, characters_max=_RENDERED_CHARACTERS_MAX)
 
-    def _placeholders(self) -> dict[str, str]:
-        names: Iterable[str] = variables_of(self._base, self._format)
-        if not self._format:
-            names = (name.strip("{} ") for name in placeholders(self._base))
-        return {name: f"<{name}>" for name in names}
+    @cached_property
+    def _variables(self) -> frozenset[str]:
+        """What the base asks for, once its includes stand in it."""
+        try:
+            composed = compose_includes(self._base, self._parts)
+        except IncludeError:
+            composed = self._base
+        if self._format:
+            return frozenset(variables_of(composed, self._format))
+        return frozenset(name.strip("{} ") for name in placeholders(composed))
 
-
-def _result(real: int, longest: str) -> Rehearsal:
-    return Rehearsal(requests=real, characters_max=len(longest), tokens_max=estimate_tokens(longest))
+    def _result(self, real: int, longest: str) -> Rehearsal:
+        return Rehearsal(
+            requests=real,
+            variables=len(self._variables),
+            characters_max=len(longest),
+            tokens_max=estimate_tokens(longest),
+        )
 
 
 def _named(request: Request) -> str:

@@ -105,6 +105,19 @@ class Decisions:
         misread = await self.prompts.misread(session.agent, refs, resolver, touched)
         return plan.model_copy(update={"untold": misread + plan.untold})
 
+    async def examine(self, session: Session, item: Item) -> Plan:
+        """What the checks say of one item by itself, whatever becomes of the others."""
+        refs = self.prompts.refs(await self.prompts.declared(session.agent))
+        current = await self.prompts.current(session.agent, refs)
+        return make_plan(
+            [item],
+            current,
+            refs,
+            already_live=frozenset(other.id for other in session.items),
+            policy=self.prompts.settings.agent(session.agent).policy,
+            grounds=await Evidence(self.prompts).grounds(session, [item], current, refs),
+        )
+
     async def rebase(self, session: Session, items: Sequence[Item]) -> Rebased:
         """Tries the edits of items whose prompt changed on the text that is there now.
 

@@ -60,6 +60,7 @@ class Rehearsal(Record):
     """The new text, rendered beside the base with the inputs of recent requests."""
 
     requests: int  # how many; 0: no request in the traces names inputs, so it was rendered with the placeholders
+    variables: int = 0  # that the base asks for
     characters_max: int = 0  # of what was rendered, with its includes
     tokens_max: int = 0  # by estimate
 
@@ -183,6 +184,11 @@ class Deployment(Record):
         """The version whose place the new one took. It has the text of the base, and may be a later one."""
         done = (step for step in self.steps if step.phase == "after")
         return next((int(step.detail["over"]) for step in done if "over" in step.detail), self.base_version)
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether it did not go live because somebody changed the prompt meanwhile: what runs may be theirs."""
+        return any(step.detail.get("overtaken") for step in self.steps)
 
     @property
     def touched(self) -> frozenset[UUID]:
