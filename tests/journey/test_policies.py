@@ -1,0 +1,291 @@
+"""Two people, one prompt: approvals that are counted, a freeze, quiet hours, and a second yes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from optimizer.approve.people import People
+from optimizer.db.port import Database
+from optimizer.errors import UsageError
+from optimizer.records.edits import Edit
+from optimizer.settings import AgentSettings, Environment, FileSettings, Settings
+from optimizer.settings.policies import PolicySettings
+from tests.journey import hotel
+from tests.journey.world import AGENT, DANA, EVE, SAM, START, Chat, Proposed, World
+
+RUI, DANA_ON_SLACK = "console:rui", "slack:U1"
+NAMES = {DANA: "dana", DANA_ON_SLACK: "dana", SAM: "sam", RUI: "rui"}
+TEAM = People(frozenset(NAMES), frozenset({*NAMES, EVE}), NAMES)
+SHORT = Proposed("Say it shorter", (Edit(prompt="core", find="Be short", replace="Always be short"),))
+ASK = Proposed("Ask once more", (Edit(prompt="core", find="ask for the name", replace="ask for the full name"),))
+LINK = Proposed(
+    "Name the page",
+    (Edit(prompt="core", find="read the dates back", replace="read the dates back, see https://hotel.example/rules,"),),
+)
+
+
+async def world_of(database: Database, *proposed: Proposed, **policy: Any) -> World:
+    section = AgentSettings(policy=PolicySettings.model_validate(policy))
+    world = World(database, Settings(file=FileSettings(agents={AGENT: section}), environment=Environment()))
+    world.people = TEAM
+    await world.ratchet.agents.register(AGENT, at=START, environment="prod", tools=hotel.TOOLS)
+    await world.edit_prompts(hotel.PROMPTS)
+    await world.propose(*proposed)
+    return world
+
+
+async def opened(world: World, actor: str = DANA, chat: str = "") -> Chat:
+    chatting = world.chat(actor, chat)
+    await chatting.open()
+    return chatting
+
+
+async def test_two_people_approve_and_what_both_want_goes_live(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, approvals_min=2)
+    dana = world.chat()
+    assert "Each deployment needs the yes of 2 people." in await dana.open()
+    answer = await dana.say("deploy all")
+    assert "Noted: your yes to 1 and 2 is 1 of 2 for each; one more person has to approve: rui or sam." in answer
+    assert "Live" not in answer
+    assert (await world.live())["core"] == 1
+
+    sam = world.chat(SAM)
+    shown = await sam.open()
+    assert "[1] Say it shorter (1 of 2: dana)" in shown
+    answer = await sam.say("remove 2, deploy")
+    assert "Approved: 1." in answer
+    assert "Removed: 2." in answer
+    assert "Live: core v2" in answer
+    text = await world.text()
+    assert "Always be short" in text
+    assert "the full name" not in text
+
+    news = await dana.say("history")
+    assert 'you said yes to 1 (1 of 2), 2 (1 of 2) ("deploy all")' in news
+    assert "Sam (console) approved 1, removed 2" in news
+    assert await world.chain_holds()
+
+
+async def test_one_person_on_two_channels_stays_one(database: Database) -> None:
+    world = await world_of(database, SHORT, approvals_min=2)
+    dana = await opened(world)
+    await dana.say("deploy 1")
+    on_slack = await opened(world, DANA_ON_SLACK)
+    assert "is 1 of 2" in await on_slack.say("deploy 1")
+    assert (await world.live())["core"] == 1
+    rui = await opened(world, RUI)
+    assert "Live: core v2" in await rui.say("deploy 1")
+
+
+async def test_a_no_of_one_outweighs_the_yes_of_two(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, approvals_min=2)
+    dana, sam, rui = await opened(world), await opened(world, SAM), await opened(world, RUI)
+    await dana.say("deploy all")
+    await sam.say("remove 1")
+    assert "Live: core v2" in await rui.say("deploy all")
+    assert "Always be short" not in await world.text()
+    assert (await world.states())[1] == "removed"
+
+
+async def test_others_who_were_noted_keep_their_yes(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, approvals_min=2)
+    dana, sam = await opened(world), await opened(world, SAM)
+    await dana.say("deploy 1")
+    answer = await sam.say("deploy 2")
+    assert "Dana (console) said yes to 1 (1 of 2), just now." in answer
+    assert "Noted: your yes to 2 is 1 of 2; one more person has to approve: dana or rui." in answer
+    listed = await dana.say("show all")
+    assert "[1] Say it shorter (1 of 2: dana)" in listed
+    assert "[2] Ask once more (1 of 2: sam)" in listed
+
+
+async def test_whoever_asked_for_the_run_lets_another_decide(database: Database) -> None:
+    world = await world_of(database, requester_excluded=True)
+    await world.day()
+    dana = await opened(world)
+    await dana.say("run optimization")
+    assert (await world.session()).header.requested_by == DANA
+    answer = await dana.say("deploy all")
+    assert "Nothing was done. You asked for this run, so your own yes does not count here; rui or sam can" in answer
+    assert not [choice for card in dana.answer for choice in card.choices if "deploy" in choice]
+    sam = await opened(world, SAM)
+    assert "Live: core v2" in await sam.say("deploy all")
+
+
+async def test_nothing_is_deployed_while_frozen_and_everyone_is_told_why(database: Database) -> None:
+    world = await world_of(database, SHORT)
+    dana, eve = await opened(world), await opened(world, EVE)
+    answer = await eve.say("freeze deployments: demo at noon")
+    assert 'Frozen: nothing is deployed until dana, rui or sam says "unfreeze". Rollback stays possible.' in answer
+    why = "by console:eve (demo at noon); dana, rui or sam can say"
+    refused = await dana.say("deploy all")
+    assert "Eve (console) froze all deployments: demo at noon, just now." in refused
+    assert "Nothing was done. Deployments are frozen since" in refused
+    assert why in refused
+    assert "unfreeze" in dana.offered
+    assert why in await dana.say("status")
+    assert why in await dana.say("show all")
+    assert not any("deploy" in choice for choice in dana.offered)
+    assert "That was frozen already." in await dana.say("freeze")
+
+    assert "may not lift the freeze" in await eve.say("unfreeze")
+    assert (await world.live())["core"] == 1
+    assert "Deployments are possible again." in await dana.say("unfreeze")
+    assert "Nothing was frozen." in await dana.say("unfreeze")
+    assert "Dana (console) lifted the freeze: deployments are possible again" in await eve.say("status")
+    assert "Live: core v2" in await dana.say("deploy all")
+    history = await dana.say("history")
+    assert "you lifted the freeze" in history
+    assert "Eve (console) froze all deployments: demo at noon" in history
+    assert await world.chain_holds()
+
+
+async def test_a_freeze_halts_what_is_under_way_and_lets_go_back(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK)
+    dana = await opened(world)
+    await dana.say("deploy 1")
+    await world.propose(ASK)
+    await world.approve(1)
+    eve = await opened(world, EVE, "a window that knows of nothing")
+    assert (await world.live())["core"] == 3  # whoever looks carries on what was decided
+    await world.propose(LINK)
+    assert "Frozen" in await eve.say("freeze")
+    assert "Taken back: core runs v2 again" in await eve.say("rollback")
+
+
+async def test_words_about_freezing_never_deploy(database: Database) -> None:
+    world = await world_of(database, SHORT)
+    dana = await opened(world)
+    for words in ("freeze, deploy all", "don't freeze", "unfreeze, deploy all", "deploy all and freeze", "unfreeze?"):
+        await dana.say(words)
+    assert (await world.live())["core"] == 1
+    assert (await world.ratchet.freezing.freezes.standing(AGENT, world.clock.now())).freeze is None
+    await dana.say("freeze: if dana says deploy all, deploy all")
+    assert (await world.live())["core"] == 1
+    assert "(if dana says deploy all, deploy all)" in await dana.say("status")
+
+
+async def test_quiet_hours_are_told_with_their_end(database: Database) -> None:
+    quiet = {"start": "22:00", "end": "07:30", "timezone": "Europe/Paris"}
+    world = await world_of(database, SHORT, quiet_hours=quiet)  # it is 07:00 in Paris
+    dana = await opened(world)
+    assert "Nothing was done. Nothing is deployed until 07:30 Europe/Paris (quiet hours)." in await dana.say(
+        "deploy all"
+    )
+    assert "Removed: 1." in await dana.say("remove 1")
+    await dana.say("restore 1")
+    world.clock.advance(timedelta(minutes=30))
+    assert "Live: core v2" in await dana.say("deploy all")
+
+
+async def test_a_day_that_has_had_its_deployments(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, deployments_per_day_max=1)
+    dana = await opened(world)
+    await dana.say("deploy 1")
+    for _ in range(2):  # the prompt changed with the first, so the second is shown again
+        answer = await dana.say("deploy 2")
+    assert (
+        "More than 1 deployment in 24 hours is not allowed; the next is possible from 2026-02-27 06:00 UTC." in answer
+    )
+
+
+# ---- the second yes
+
+
+@pytest.fixture
+async def linked(database: Database) -> World:
+    return await world_of(database, SHORT, LINK, confirmable=["address"])
+
+
+async def test_what_needs_a_second_yes_is_named_and_does_not_go_with_the_others(linked: World) -> None:
+    dana = await opened(linked)
+    answer = await dana.say("deploy all")
+    assert "Live: core v2" in answer
+    assert "2 needs a yes of its own:" in answer
+    assert 'Reply "deploy 2".' in answer
+    assert "https://hotel.example" not in await linked.text()
+    assert (await linked.states())[2] == "open"
+
+
+async def test_a_second_yes_by_the_same_person_in_the_same_place_deploys_once(linked: World) -> None:
+    dana = await opened(linked)
+    question = await dana.say("deploy 2")
+    assert "Item 2:" in question
+    assert "Deploy it all the same?" in question
+    assert dana.offered == ["yes", "no"]
+    sam, elsewhere = await opened(linked, SAM), await opened(linked, chat="another room")
+    for chat in (sam, elsewhere):
+        assert "A yes alone deploys nothing." in await chat.say("yes")
+    assert "Live: core v2" in await dana.say("yes")
+    assert "A yes alone deploys nothing." in await dana.say("yes")
+    (deployment,) = await linked.deployments()
+    assert deployment.provenance.items[0].confirmed == ("address",)
+
+
+async def test_a_no_to_the_second_question_leaves_it_open(linked: World) -> None:
+    dana = await opened(linked)
+    await dana.say("deploy 2")
+    assert "Good: nothing was deployed." in await dana.say("no")
+    assert "A yes alone deploys nothing." in await dana.say("yes")
+    assert (await linked.states())[2] == "open"
+
+
+async def test_a_second_yes_comes_too_late(linked: World) -> None:
+    dana = await opened(linked)
+    await dana.say("deploy 2")
+    linked.clock.advance(timedelta(minutes=11))
+    assert "A yes alone deploys nothing." in await dana.say("yes")
+    assert (await linked.live())["core"] == 1
+
+
+async def test_a_second_yes_is_to_what_was_shown(linked: World) -> None:
+    dana = await opened(linked)
+    await dana.say("deploy 2")
+    await linked.edit_prompts({"core": (await linked.text()) + "- By hand.\n"})
+    await dana.say("yes")
+    assert (await linked.live())["core"] == 2
+    assert "https://hotel.example" not in await linked.text()
+    await dana.say("yes")
+    assert (await linked.live())["core"] == 2
+
+
+async def test_another_decides_while_the_question_is_open(linked: World) -> None:
+    dana, sam = await opened(linked), await opened(linked, SAM)
+    await dana.say("deploy 2")
+    await sam.say("remove 2")
+    assert "so nothing" in await dana.say("yes")
+    assert (await linked.live())["core"] == 1
+    assert (await linked.states())[2] == "removed"
+
+
+async def test_the_question_about_an_item_is_not_one_about_a_rollback(linked: World) -> None:
+    dana = await opened(linked)
+    await dana.say("deploy 1")
+    await dana.say("undo")
+    await dana.say("deploy 2")  # the prompt changed with the first, so it is shown again
+    assert "Deploy it all the same?" in await dana.say("deploy 2")
+    assert "Live: core v3" in await dana.say("yes")
+    assert "is live. Take it back?" in await dana.say("undo")
+    assert "Taken back" in await dana.say("yes")
+
+
+async def test_a_second_yes_is_a_vote_where_more_people_are_needed(database: Database) -> None:
+    world = await world_of(database, LINK, approvals_min=2, confirmable=["address"])
+    dana, sam = await opened(world), await opened(world, SAM)
+    await dana.say("deploy 1")
+    assert "Noted: your yes to 1 is 1 of 2" in await dana.say("yes")
+    await sam.say("deploy 1")
+    assert (await world.live())["core"] == 1
+    assert "Live: core v2" in await sam.say("yes")
+
+
+async def test_a_stranger_neither_freezes_nor_lifts(database: Database) -> None:
+    world = await world_of(database, SHORT)
+    mallory = await opened(world, "console:mallory")
+    assert "may not freeze" in await mallory.say("freeze")
+    assert "may not lift" in await mallory.say("unfreeze")
+    with pytest.raises(UsageError):
+        await world.ratchet.freezing.lift(AGENT, mallory.speaker.said("unfreeze", "unfreeze"))
