@@ -89,10 +89,11 @@ class GoingBack:
     async def _refused(self, no_way: NoWay, wanted: frozenset[UUID] | None = None) -> Card:
         """Why not, and the way that works instead: without the items alone, which keeps what somebody else wrote."""
         agent, environment = self._chat.agent, self._chat.environment
-        live = live_items(await self._standing(), no_way.prompt or None)
-        leaving = live if wanted is None else live & wanted
-        shown = self._numbers()
-        if not leaving or not leaving <= shown.keys() or (wanted is None and not no_way.prompt):
+        leaving, shown = no_way.instead, self._numbers()
+        if not leaving and (wanted or no_way.prompt):
+            live = live_items(await self._standing(), no_way.prompt or None)
+            leaving = live if wanted is None else live & wanted
+        if not leaving or not leaving <= shown.keys():
             return no_way_card(agent, environment, no_way)
         instead = await self._ratchet.ways_back.without(agent, leaving)
         if isinstance(instead, NoWay):

@@ -65,12 +65,16 @@ class WayBack:
 
 @dataclass(frozen=True)
 class NoWay:
-    """Why a way back is not to be gone; where a diff says more, the text that runs and the one that would."""
+    """Why a way back is not to be gone; where a diff says more, the text that runs and the one that would.
+
+    `instead`: the items that could leave together.
+    """
 
     reason: str
     prompt: str = ""
     now: str = ""
     then: str = ""
+    instead: frozenset[UUID] = frozenset()
 
 
 def standing_on(prompt: str, deployments: Iterable[Deployment]) -> list[Deployment]:
@@ -152,8 +156,14 @@ def _never_ran(target: PromptVersion, deployments: Sequence[Deployment]) -> bool
 
 
 def needed_by(leaving: frozenset[UUID], items: Iterable[Item], live: frozenset[UUID]) -> tuple[Item, ...]:
-    """The live items that need one that leaves, and stay."""
-    return tuple(one for one in items if one.id in live - leaving and leaving & set(one.requires))
+    """The live items that need one that leaves, or one of these, and would stay; by their numbers."""
+    found: dict[UUID, Item] = {}
+    staying = {one.id: one for one in items if one.id in live - leaving}
+    while more := {
+        id_: one for id_, one in staying.items() if id_ not in found and (leaving | found.keys()) & set(one.requires)
+    }:
+        found |= more
+    return tuple(sorted(found.values(), key=lambda one: one.n))
 
 
 def without(

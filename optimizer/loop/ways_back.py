@@ -73,12 +73,9 @@ class WaysBack:
             return NoWay("That is not live")
         needing = needed_by(leaving, scene.items.values(), live)
         if needing:
-            named = " and ".join(f"{'Item' if place == 0 else 'item'} {one.n}" for place, one in enumerate(needing))
-            numbers = sorted({one.n for one in needing} | {scene.items[id_].n for id_ in leaving})
-            both = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
-            return NoWay(
-                f'{named} {"needs" if len(needing) == 1 else "need"} it and would stay; "take back only {both}" takes them together'
-            )
+            named = ", ".join(str(one.n) for one in needing)
+            those = f"Item {named} needs" if len(needing) == 1 else f"Items {named} need"
+            return NoWay(f"{those} it and would stay", instead=leaving | {one.id for one in needing})
         legs = await self._legs(agent, scene, leaving)
         return legs if isinstance(legs, NoWay) else WayBack(tuple(sorted(legs, key=_gains_first)))
 

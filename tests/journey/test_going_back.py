@@ -182,7 +182,7 @@ async def test_an_item_that_others_need_is_taken_back_with_them(world: World) ->
     await dana.open()
     await dana.say("deploy all")
     answer = await dana.say("take back only 1")
-    assert 'Item 2 needs it and would stay; "take back only 1 and 2" takes them together.' in answer
+    assert 'Item 2 needs it and would stay. "take back only 1 and 2" leaves the rest' in answer
     assert "Taken back: core v3 is live without items 1 and 2" in await dana.say("take back only 1 and 2")
     assert await world.states() == {1: "failed", 2: "failed", 3: "deployed"}
 

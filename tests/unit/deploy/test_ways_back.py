@@ -216,6 +216,8 @@ def test_what_others_need_is_named() -> None:
     live = frozenset({first.id, second.id})
     assert needed_by(frozenset({first.id}), [first, second], live) == (second,)
     assert needed_by(live, [first, second], live) == ()
+    third = make_item(3, requires=[second.id])
+    assert needed_by(frozenset({first.id}), [third, first, second], live | {third.id}) == (second, third)
     assert needed_by(frozenset({first.id}), [first, second], frozenset({first.id})) == ()
 
 
