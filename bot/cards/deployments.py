@@ -48,7 +48,8 @@ def deployment_line(one: Deployment, reader: Reader, shown: Mapping[UUID, int] |
     reason = sentence(one.reason or "no reason was recorded")
     match one.state:
         case DeploymentState.failed:
-            return Line(f"Not live: {prompt}{which}; v{one.base_version} stays. {_capital(reason)}", "bad")
+            stays = "" if one.overtaken else f"; v{one.base_version} stays"
+            return Line(f"Not live: {prompt}{which}{stays}. {_capital(reason)}", "bad")
         case DeploymentState.halted:
             return Line(f"Halted before it went live: {prompt}{which}; v{one.base_version} stays.", "bad")
         case DeploymentState.rolled_back:

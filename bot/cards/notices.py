@@ -63,7 +63,8 @@ def _line(notice: Notice, reader: Reader) -> Line:
         case "deployment_live":
             return Line(f"Live: {prompt} v{new} (was v{base}).", "good")
         case "deployment_failed":
-            return Line(f"{prompt} did not go live, v{base} stays: {reason}", "bad")
+            stays = "" if body.get("overtaken") else f", v{base} stays"
+            return Line(f"{prompt} did not go live{stays}: {reason}", "bad")
         case "deployment_rolled_back":
             return Line(f"Taken back: {prompt} runs v{base} again, after v{new}.")
         case "rollback_failed":

@@ -60,7 +60,7 @@ class Forward:
             await self.journal.try_again(deployment, _step(deployment), error)
             await self._fail(deployment, str(error))
         except Failed as error:
-            await self._fail(deployment, str(error), items_to="stale" if isinstance(error, Changed) else "failed")
+            await self._fail(deployment, str(error), overtaken=isinstance(error, Changed))
 
     async def _is_live(self, deployment: Deployment) -> bool:
         """Whether the agent gets the new text already, with or without a record of it."""
@@ -202,22 +202,27 @@ class Forward:
     async def _halt(self, deployment: Deployment) -> None:
         """Someone stopped it when it might have been live already, and it is not."""
         rollback = deployment.rollback or {}
-        await self._end(
-            deployment, DeploymentState.halted, str(rollback["reason"]), items_to="failed", actor=rollback["actor"]
-        )
+        await self._end(deployment, DeploymentState.halted, str(rollback["reason"]), actor=rollback["actor"])
 
-    async def _fail(self, deployment: Deployment, reason: str, *, items_to: str = "failed") -> None:
-        await self._end(deployment, DeploymentState.failed, reason, items_to=items_to)
+    async def _fail(self, deployment: Deployment, reason: str, *, overtaken: bool = False) -> None:
+        await self._end(deployment, DeploymentState.failed, reason, overtaken=overtaken)
 
     async def _end(
-        self, deployment: Deployment, to: DeploymentState, reason: str, *, items_to: str, actor: str | None = None
+        self,
+        deployment: Deployment,
+        to: DeploymentState,
+        reason: str,
+        *,
+        overtaken: bool = False,
+        actor: str | None = None,
     ) -> None:
+        items_to = "stale" if overtaken else "failed"
         await self.journal.record(
             deployment,
             _step(deployment),
             "failed",
             to=to,
-            detail={"reason": reason},
+            detail={"reason": reason, **({"overtaken": True} if overtaken else {})},
             values={"reason": reason, "ended_at": iso(self.journal.clock.now())},
             items=[{"id": str(item), "from": "approved", "to": items_to} for item in deployment.items],
             kind=f"deployment_{to.value}",

@@ -83,6 +83,7 @@ class Journal:
             "new_version": (values or {}).get("new_version", deployment.new_version),
             "reason": (detail or {}).get("reason"),
             **_way_back(deployment),
+            **({"overtaken": True} if (detail or {}).get("overtaken") else {}),
         }
         notice = {
             "kind": kind,
