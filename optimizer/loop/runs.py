@@ -16,6 +16,7 @@ from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.measuring import Measured, Measuring
 from optimizer.loop.prompts import Prompts
+from optimizer.loop.sharing import served_too
 from optimizer.loop.watching import Watching
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.observe.snapshot import fold_all, take_snapshot
@@ -116,6 +117,8 @@ class Runs:
         touched = {edit["prompt"] for item in proposal.items for edit in item["edits"]}
         traced = await self.prompts.traced(declared.agent, refs, resolver, touched)
         misread = await self.prompts.misread(declared.agent, refs, resolver, touched)
+        # The prompts alone that other agents load, too: what they have inside is told with each item.
+        also = await served_too(self.prompts, declared.agent, touched, {}, refs)
         newest = await self.traces.newest(declared.agent)
         return _Found(
             snapshot,
@@ -124,7 +127,11 @@ class Runs:
             measured,
             exact,
             alarms + traffic_alarms(snapshot, newest, exact=exact),
-            misread + untold(declared.agent, list(traced.values())),
+            (
+                *(one for some in also.values() for one in some),
+                *misread,
+                *untold(declared.agent, list(traced.values())),
+            ),
         )
 
     async def _save(self, run_id: UUID, found: _Found, started: float) -> RunReport:
