@@ -193,7 +193,7 @@ def _scheme(uri: str) -> str:
 def _is_installed(package: str) -> bool:
     """Without importing it; the whole package brings the small one along."""
     try:
-        numbers = re.findall(r"\d+", version(package) if package == "mlflow" else version("mlflow-skinny"))[:2]
+        numbers = re.findall(r"\d+", version(package))[:2]
     except PackageNotFoundError:
         return False
     return find_spec("mlflow") is not None and VERSION_MIN <= tuple(map(int, numbers)) < (4,)
