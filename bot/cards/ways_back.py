@@ -47,7 +47,8 @@ def way_back_words(way: WayBack, deployments: Iterable[Deployment], numbers: Map
     found = sorted(numbers[id_] for id_ in way.undone if id_ in numbers)
     older = len(way.undone) - len(found)
     named = [*([items(found)] if found else []), *([f"{older} of older lists"] if older else [])]
-    leaves = f" {' and '.join(named)} {'leave' if len(way.undone) > 1 else 'leaves'}." if named else ""
+    out = " and ".join(named)
+    leaves = f" {out[:1].upper()}{out[1:]} {'leave' if len(way.undone) > 1 else 'leaves'}." if named else ""
     return f"{'; '.join(parts)}.{leaves}"
 
 

@@ -75,12 +75,14 @@ async def _take_back(ratchet: Ratchet, options: argparse.Namespace) -> UUID | No
 async def _go(ratchet: Ratchet, options: argparse.Namespace) -> UUID | None:
     """To a version, or without some items: what it does is printed before it is done."""
     agent, session = options.agent, await _last_session(ratchet, options.agent)
+    if not options.dry_run and not await ratchet.decisions.allows_taking_back(agent, _said(options)):
+        raise UsageError(f"{console_actor()!r} may not take back deployments of {agent!r}; ask one of its approvers.")
     if options.to is not None:
         way = await ratchet.ways_back.to_version(agent, await _prompt(ratchet, options), options.to)
     else:
         way = await ratchet.ways_back.without(agent, _items(options, session))
     if isinstance(way, NoWay):
-        raise RatchetError(_why_not(agent, way))
+        raise RatchetError(_why_not(agent, way, session))
     environment = (await ratchet.agents.get(agent)).environment
     live = await standing(ratchet, agent)
     print(as_text(way_back_card(agent, environment, way, live, numbers_of(session), note="", choices=())))
@@ -140,11 +142,13 @@ def _said(options: argparse.Namespace) -> Said:
     return Said(console_actor(), "console", "command line", words, "rollback")
 
 
-def _why_not(agent: str, no_way: NoWay) -> str:
+def _why_not(agent: str, no_way: NoWay, session: Session | None = None) -> str:
     """The reason; with the difference above it where there is one."""
     if no_way.now != no_way.then:
         print(as_text(no_way_card(agent, "", no_way, choices=())))
-    return f"{safe(no_way.reason, 400).removesuffix('.')}."
+    together = [str(n) for n in sorted(numbers_of(session).get(id_, 0) for id_ in no_way.instead)]
+    instead = f"; take them together: {' '.join(f'--item {n}' for n in together)}" if together else ""
+    return f"{safe(no_way.reason, 400).removesuffix('.')}{instead}."
 
 
 async def _card(ratchet: Ratchet, agent: str, batch: Sequence[Deployment]) -> Card:

@@ -119,8 +119,13 @@ def already(numbers: Sequence[int], state: str) -> str:
     return f"{join_numbers(numbers)} {'was' if len(numbers) == 1 else 'were'} {state}."
 
 
-def item_or_version(number: int) -> str:
-    return f"Item {number}, or version {number}?"
+def item_or_version(number: int, prompt: str | None) -> Question:
+    """A number after "roll back" that may be either."""
+    if prompt is None:
+        return Question(f"Item {number}, or version {number}?", (f"roll back {number}", f"roll back to v{number}"))
+    return Question(
+        f"Version {number} of {prompt}, or item {number}?", (f"roll back {prompt} to v{number}", f"roll back {number}")
+    )
 
 
 def what_about(numbers: Sequence[int]) -> str:

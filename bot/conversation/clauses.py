@@ -214,7 +214,8 @@ def _read_rollback(cursor: Cursor, only: Lexeme | None) -> Clause | None:
             return Clause(Action.ROLLBACK, prompt=prompt, version=number.entry.number)
         return Clause(Action.ROLLBACK, unclear=number.entry.number)
     if named:
-        return None if only else Clause(Action.ROLLBACK, prompt=prompt)
+        number = cursor.take(Role.VERSION, Role.NUMBER)
+        return None if only else Clause(Action.ROLLBACK, prompt=prompt, unclear=number and number.entry.number)
     alone = cursor.peek().role in (Role.ONLY, Role.JUST)
     target = read_target(cursor)
     listed = target is not None and target.scope is Scope.LIST

@@ -94,7 +94,7 @@ class WaysBack:
             _row(leg, known, approval) | {"batch_id": str(batch_id), "ordinal": ordinal}
             for ordinal, leg in enumerate(way.legs)
         ]
-        named = [_named(leg, row["provenance"]["items"]) for leg, row in zip(way.legs, rows, strict=True)]
+        named = [_named(leg, known) for leg in way.legs]
         gone = await self.deployments.go_back(
             agent,
             rows,
@@ -124,7 +124,7 @@ class WaysBack:
             if later and later[0].sha256 == now.sha256:
                 return NoWay(f"{runs}; take back what came later first.")
             base = await registry.version(one.prompt, one.base_version)
-            return NoWay(f"{runs}.", one.prompt, now.text, base.text)
+            return NoWay(f"{runs}; what someone else wrote would be lost", one.prompt, now.text, base.text)
         return None
 
     async def _legs(
@@ -162,7 +162,7 @@ def _gains_first(leg: Leg) -> tuple[int, str]:
     return len(leg.current.text) - len(leg.text), leg.prompt
 
 
-def _named(leg: Leg, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _named(leg: Leg, known: Iterable[Deployment]) -> dict[str, Any]:
     return {
         "prompt": leg.prompt,
         "version": leg.current.version,
@@ -170,23 +170,26 @@ def _named(leg: Leg, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "target_version": leg.target_version,
         "undone": [str(id_) for id_ in leg.undone],
         "passes": [str(id_) for id_ in leg.passes],
-        "items": sorted(item["n"] for item in items),
+        "items": sorted(item.n for item in _proven(leg, known)),
     }
 
 
-def _row(leg: Leg, known: Iterable[Deployment], approval: Approval) -> dict[str, Any]:
-    """One deployment as it is stored. What leaves is known from the deployments that brought it."""
-    brought = [
-        one for one in known if one.prompt == leg.prompt and one.state in LIVE and set(one.items) & set(leg.undone)
-    ]
-    items: dict[UUID, ProvenItem] = {item.id: item for one in brought for item in one.provenance.items}
-    sessions = {one.session_id for one in brought}
+def _brought(leg: Leg, known: Iterable[Deployment]) -> list[Deployment]:
+    """The deployments that brought what leaves."""
+    return [one for one in known if one.prompt == leg.prompt and one.state in LIVE and set(one.items) & set(leg.undone)]
+
+
+def _proven(leg: Leg, known: Iterable[Deployment]) -> tuple[ProvenItem, ...]:
+    """The items that leave, as they were approved."""
+    items = {item.id: item for one in _brought(leg, known) for item in one.provenance.items}
+    return tuple(items[id_] for id_ in leg.undone if id_ in items)
+
+
+def _row(leg: Leg, known: Sequence[Deployment], approval: Approval) -> dict[str, Any]:
+    """One deployment as it is stored."""
+    sessions = {one.session_id for one in _brought(leg, known)}
     session_id = sessions.pop() if len(sessions) == 1 else None
-    provenance = Provenance(
-        session_id=session_id,
-        items=tuple(items[id_] for id_ in leg.undone if id_ in items),
-        approvals=(approval,),
-    )
+    provenance = Provenance(session_id=session_id, items=_proven(leg, known), approvals=(approval,))
     return {
         "id": str(uuid4()),
         "session_id": str(session_id) if session_id else None,
