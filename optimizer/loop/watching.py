@@ -28,7 +28,7 @@ from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.watching import WatchingStore
 
-DEPLOYMENTS_MAX = 20
+DEPLOYMENTS_MAX = 50  # of an agent, the newest
 STILL_OLD_WITHIN = timedelta(days=2)  # of a change that was seen: some processes still run what was there before
 LEFT_WITHIN = timedelta(days=1)  # a lost publish does not come later than that
 _NEWEST_TRACES = 300  # by which it is judged what runs now
@@ -65,7 +65,7 @@ class Watching:
         if not deployments:
             return
         looked = _Looked(deployments, last_changes(deployments), {})
-        for one in await self.store.sightings(agent):
+        for one in await self.store.sightings(agent, DEPLOYMENTS_MAX):
             looked.sightings[one.deployment_id, one.what] = one
         await self.reloading.reload(agent, looked.changes)
         try:
@@ -86,7 +86,11 @@ class Watching:
     # ---- traffic
 
     async def _traffic(self, agent: str, looked: _Looked) -> None:
-        open_changes = [change for change in looked.changes if self._is_open(change, looked)]
+        still_open = [change for change in looked.changes if self._is_open(change, looked)]
+        since = [Window(since=change.at, until=self.clock.now()) for change in still_open]
+        spans = await self.store.named(agent, since, newest=True, traces_max=_NEWEST_TRACES) if since else ()
+        # Where no session since then names a version, the registry need not be asked what it would mean.
+        open_changes = [change for change, span in zip(still_open, spans, strict=True) if span.names]
         if not open_changes:
             return
         await fold_all(self.rollups, agent)  # the resolver looks at folded hours

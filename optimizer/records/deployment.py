@@ -96,7 +96,7 @@ class Plan(Record):
 
     deployments: tuple[PlannedDeployment, ...]  # in their order: the prompt that gains text first
     left_out: tuple[LeftOut, ...]
-    untold: tuple[str, ...] = ()  # sentences: whose effect could not be told apart in the traces of today
+    untold: tuple[str, ...] = ()  # sentences: what would not reach the agent, or could not be told apart, as of today
     also: tuple[str, ...] = ()  # sentences: who else is served by the prompts that it changes
 
     @property

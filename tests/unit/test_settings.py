@@ -284,7 +284,7 @@ def test_a_misspelt_key_of_reload_is_met_with_the_nearest() -> None:
 
 def test_doctor_says_whether_an_agent_is_told_to_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ratchet.toml").write_text(
-        '[agents.desk]\nreload = { url = "https://agent.example/reload" }\nprompts.core = {}\n'
+        '[agents.desk]\nreload = { url = "https://agent.example/reload?key=sekret" }\nprompts.core = {}\n'
         'prompts.rules = { follow = "label" }\n'
     )
     told = list(describe(load_settings(tmp_path)))
@@ -297,3 +297,4 @@ def test_doctor_says_whether_an_agent_is_told_to_reload(tmp_path: Path, monkeypa
         "agents.desk: reload: told at https://agent.example/reload after each deployment and rollback, signed" in told
     )
     assert "RATCHET_RELOAD_SECRET: set (hidden)" in told
+    assert "sekret" not in "".join(told)
