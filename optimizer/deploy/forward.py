@@ -108,7 +108,12 @@ class Forward:
             published = await self._on_top(deployment, error)
         over = int(published.metadata.get("base_version", over))
         if _label(deployment) is None:
-            await step_aside(self.journal, self.registry, deployment, over, published)
+            try:
+                await step_aside(
+                    self.journal, self.registry, deployment, over, published, "run the optimization again."
+                )
+            except RegistryConflict as error:
+                raise Changed(str(error)) from error
         await self.journal.hold(deployment)
         _same_text(deployment, await self.registry.version(deployment.prompt, published.version))
         return await self.journal.record(
