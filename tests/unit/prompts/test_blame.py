@@ -51,8 +51,10 @@ def test_each_edit_of_a_version_is_named_for_what_it_brought() -> None:
 
 
 def test_of_two_equal_sentences_the_new_one_is_the_one_that_the_edit_brought() -> None:
-    found = after(BASE, [edit("# Front desk\n\n", "# Front desk\n\nSay goodbye.\n\n")])
-    assert [one.origin for one in found.sentences if one.text.strip() == "Say goodbye."] == [Origin(2, (0,)), Origin(1)]
+    above = after(BASE, [edit("# Front desk\n\n", "# Front desk\n\nBe kind. ")])
+    assert [one.origin for one in above.sentences if one.text.strip() == "Be kind."] == [Origin(2, (0,)), Origin(1)]
+    below = after(BASE, [edit("Never guess.", "Be kind. Never guess.")])
+    assert [one.origin for one in below.sentences if one.text.strip() == "Be kind."] == [Origin(1), Origin(2, (0,))]
 
 
 def test_what_somebody_else_wrote_is_found_by_comparing() -> None:
