@@ -19,7 +19,7 @@ from optimizer.db.postgres import PostgresDatabase
 from optimizer.errors import UsageError
 from optimizer.loop.freezing import Freezing
 from optimizer.records.base import sha256_of
-from optimizer.records.deployment import LeftOut, Plan
+from optimizer.records.deployment import Follow, LeftOut, Plan
 from optimizer.records.freeze import Freeze
 from optimizer.records.session import Item, Session
 from optimizer.records.states import DeploymentState, ItemState, SessionState
@@ -27,6 +27,7 @@ from optimizer.settings.policies import PolicySettings
 from optimizer.stores.deployments import Stopped
 from optimizer.stores.freezes import FreezeStore
 from tests.builders import AGENT, DANA, RUI, SYSTEM, Office, approve, make_item, rule_line, said, shown_of
+from tests.contract.deploy.interfered import Interfered
 
 DANA_TOO, SAM, EVE = "slack:U1", "console:sam", "console:eve"
 NAMES = {DANA: "dana", DANA_TOO: "dana", RUI: "rui", SAM: "sam"}
@@ -308,6 +309,27 @@ async def test_a_freeze_halts_what_is_not_live_and_refuses_what_comes_after(offi
     assert not await freezing(office).lift(AGENT, said(RUI, "unfreeze"))
     assert (await office.decide(await office.read(session.id), approve(second))).batch_id is not None
     assert (await office.audit.verify(office.agent)).problem is None
+
+
+@pytest.mark.parametrize(("follow", "call"), [("label", "publish"), ("label", "move_label"), ("latest", "publish")])
+async def test_a_freeze_while_a_worker_is_on_its_way_leaves_the_old_text(
+    database: PostgresDatabase, follow: Follow, call: str
+) -> None:
+    office = await Office(database, follow=follow, people=PEOPLE).open()
+    session = await office.pending([make_item(1)])
+    decided = await office.decide(session, approve(*session.items))
+    assert decided.batch_id is not None
+
+    class Frozen(Interfered):
+        async def before(self, called: str, prompt: str) -> None:
+            if called == call:
+                await freezing(office).begin(AGENT, said(EVE, "freeze"), "")
+
+    await office.worker(registry=Frozen).work()
+    (deployment,) = await office.deployments.batch(decided.batch_id)
+    assert deployment.state in (DeploymentState.halted, DeploymentState.rolled_back)
+    assert (await office.current("system")).text == SYSTEM
+    assert await office.item_states(session) == {1: ItemState.failed}
 
 
 async def test_what_is_live_stays_and_is_taken_back_while_frozen(office: Office) -> None:
