@@ -43,9 +43,9 @@ def blame_card(blamed: Blamed, environment: str, reader: Reader) -> Card:
 
 
 def _header(blamed: Blamed, environment: str) -> str:
-    runs = "which runs" if blamed.is_running else "which does not run"
+    runs = {True: ", which runs", False: ", which does not run", None: ""}[blamed.is_running]
     labels = f" (label {', '.join(safe(label) for label in blamed.labels)})" if blamed.labels else ""
-    return f"{subject(blamed.agent, environment)}: {safe(blamed.prompt)} v{blamed.version}, {runs}{labels}"
+    return f"{subject(blamed.agent, environment)}: {safe(blamed.prompt)} v{blamed.version}{runs}{labels}"
 
 
 def _summary(blamed: Blamed, named: Mapping[int, Brought]) -> str:

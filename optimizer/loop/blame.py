@@ -81,7 +81,7 @@ class Blaming:
             version=target.version,
             text_of=line[-1].held.version,
             labels=tuple(sorted(label for label, stands in labels.items() if stands == target.version)),
-            is_running=running.version == target.version,
+            is_running=None if ref.follow == "pinned" else running.version == target.version,
             oldest=line[0].held.version,
             has_older=is_cut or len(older) >= VERSIONS_MAX,
             sentences=sentences,

@@ -186,6 +186,8 @@ def test_where_the_walk_ended_the_oldest_version_may_not_be_the_first() -> None:
     assert "v1 or before: base, not by Ratchet" in card(blamed(("Be kind.", 1), has_older=True))
     assert "It has the text of v1." in card(blamed(("Be kind.", 1), text_of=1))
     assert "0 sentences: it is empty." in card(blamed())
+    # Of an agent that is pinned nobody knows what it gets.
+    assert card(blamed(is_running=None, labels=())).startswith("blog-writer (prod): core v3\n")
 
 
 @given(
