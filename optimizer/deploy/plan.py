@@ -140,7 +140,7 @@ class _Planning:
                 return _out(item, f"{prompt!r} changed since this was shown", stale=True)
             own = _edits([item], prompt)
             for problem in problems(base.text, own):
-                return _out(item, problem.sentence)
+                return _out(item, problem.sentence, code=problem.kind)
             if compose(base.text, own) == base.text:
                 return _out(item, f"its change leaves {prompt!r} as it is")
         return self._failed(item, [one for prompt in item.prompts for one in self._examined([item], prompt)])
