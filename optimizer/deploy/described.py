@@ -25,7 +25,7 @@ _LABEL_CHARACTERS_MAX = 80
 _PERSON_CHARACTERS_MAX = 24
 _FACTS_MAX = 6  # of one item
 _PEOPLE_MAX = 10
-_FOREIGN_LABELS = frozenset({"signature", "text"})  # words out of traces
+_FOREIGN_LABELS = frozenset({"signature"})  # words out of traces
 _ITSELF = "ratchet"
 _LONG_NUMBER = re.compile(r"\d{5,}")
 
