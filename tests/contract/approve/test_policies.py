@@ -311,9 +311,9 @@ async def test_a_freeze_halts_what_is_not_live_and_refuses_what_comes_after(offi
     assert (await office.audit.verify(office.agent)).problem is None
 
 
-@pytest.mark.parametrize(("follow", "call"), [("label", "publish"), ("label", "move_label"), ("latest", "publish")])
+@pytest.mark.parametrize(("follow", "when"), [("label", "publish"), ("label", "move_label"), ("latest", "publish")])
 async def test_a_freeze_while_a_worker_is_on_its_way_leaves_the_old_text(
-    database: PostgresDatabase, follow: Follow, call: str
+    database: PostgresDatabase, follow: Follow, when: str
 ) -> None:
     office = await Office(database, follow=follow, people=PEOPLE).open()
     session = await office.pending([make_item(1)])
@@ -321,8 +321,8 @@ async def test_a_freeze_while_a_worker_is_on_its_way_leaves_the_old_text(
     assert decided.batch_id is not None
 
     class Frozen(Interfered):
-        async def before(self, called: str, prompt: str) -> None:
-            if called == call:
+        async def before(self, call: str, prompt: str) -> None:
+            if call == when:
                 await freezing(office).begin(AGENT, said(EVE, "freeze"), "")
 
     await office.worker(registry=Frozen).work()

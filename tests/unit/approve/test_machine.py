@@ -115,6 +115,25 @@ def test_only_open_items_that_were_shown_and_approved_are_deployed(data: st.Data
 
 
 @given(data=st.data())
+def test_an_item_that_waits_for_more_people_is_noted_and_never_moved_by_a_yes(data: st.DataObject) -> None:
+    session = data.draw(sessions())
+    orders = data.draw(orders_for(session))
+    waiting = data.draw(st.frozensets(st.sampled_from([item.id for item in session.items])))
+    plan = plan_of(session, orders)
+    if plan is not None:  # as the door makes it: what waits is not deployed
+        left = tuple(one for one in plan.left_out if one.item not in waiting)
+        ready = [item.id for item in session.items if item.id in plan.items - waiting]
+        only = [Order(Kind.approve, frozenset(ready))]
+        plan = (plan_of(session, only) or Plan(deployments=(), left_out=())).model_copy(update={"left_out": left})
+    ruling = rule(session, orders, plan, shown_of(session), LATER, waiting)
+    moved = {move.item for move in ruling.moves if move.target in (ItemState.approved, ItemState.failed)}
+    named = {id_ for one in orders if one.kind is Kind.approve for id_ in one.items}
+    assert not moved & waiting
+    assert ruling.noted <= waiting & named
+    assert ruling.noted == frozenset() or ruling.session_state is not SessionState.decided
+
+
+@given(data=st.data())
 def test_every_move_is_in_the_table_of_transitions(data: st.DataObject) -> None:
     session = data.draw(sessions())
     for _ in range(3):
