@@ -70,10 +70,8 @@ class Watching:
         await self.reloading.reload(agent, looked.changes)
         try:
             await self._traffic(agent, looked)
-            at_rest = {change.deployment.prompt for change in looked.changes}
             for deployment in newest_of_each_prompt(deployments):
-                if deployment.prompt in at_rest:
-                    await self._place(agent, deployment, looked)
+                await self._place(agent, deployment, looked)
             for deployment in deployments:
                 await self._left_behind(agent, deployment, looked)
         except (RegistryError, SettingsError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -69,6 +70,16 @@ async def test_each_new_place_is_told_and_coming_back_ends_it(world: World) -> N
     await put(world, third, where=1)
     await watch(world)
     assert [one.body["version"] for one in await notices(world, "label_moved")] == [1, 1, 3]
+
+
+async def test_several_processes_that_find_it_elsewhere_again_tell_it_once(world: World, database: Database) -> None:
+    await deployed(world)
+    await put(world, 1, where=2)
+    await watch(world)
+    await put(world, await published(world, CORE + "- One more line.\n"), where=1)
+    others = [World(database, clock=world.clock) for _ in range(3)]
+    await asyncio.gather(*(watch(one) for one in (world, *others)))
+    assert [one.body["version"] for one in await notices(world, "label_moved")] == [1, 3]
 
 
 async def test_the_same_text_under_another_number_is_no_news(world: World) -> None:
