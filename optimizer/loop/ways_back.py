@@ -20,7 +20,7 @@ from optimizer.stores.audit import AuditStore, audit_body
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.sessions import SessionStore
 
-DEPLOYMENTS_MAX = 200
+DEPLOYMENTS_MAX = 100
 
 
 @dataclass(frozen=True)
