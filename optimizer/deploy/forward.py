@@ -77,11 +77,11 @@ class Forward:
             if deployment.new_version is not None and _label(deployment) is None:
                 raise Changed(
                     f"version {deployment.new_version} of {deployment.prompt!r} ran until someone else published "
-                    f"version {held.version}; look at both, then run the optimization again."
+                    f"version {held.version}; look at both, then {_again(deployment)}"
                 )
             raise Changed(
                 f"{deployment.prompt!r} was changed in the registry after the approval (now version "
-                f"{held.version}); run the optimization again."
+                f"{held.version}); {_again(deployment)}"
             )
         return held
 
@@ -109,9 +109,7 @@ class Forward:
         over = int(published.metadata.get("base_version", over))
         if _label(deployment) is None:
             try:
-                await step_aside(
-                    self.journal, self.registry, deployment, over, published, "run the optimization again."
-                )
+                await step_aside(self.journal, self.registry, deployment, over, published, _again(deployment))
             except RegistryConflict as error:
                 raise Changed(str(error)) from error
         await self.journal.hold(deployment)
@@ -174,7 +172,7 @@ class Forward:
         if over.frame_sha256 != held.frame_sha256:
             raise Changed(
                 f"{deployment.prompt!r} was changed in the registry beside its text (now version {held.version}) while "
-                "it was deployed; run the optimization again."
+                f"it was deployed; {_again(deployment)}"
             )
 
     async def _find(self, deployment: Deployment, over: int) -> Deployment:
@@ -240,6 +238,11 @@ def _passed(deployment: Deployment) -> str:
     if deployment.kind == "to_version":
         return f"{deployment.actor} went back to version {deployment.target_version}"
     return f"{deployment.actor} took back all that was in it"
+
+
+def _again(deployment: Deployment) -> str:
+    """What to do where the prompt is not what was approved any more."""
+    return "run the optimization again." if deployment.kind == "change" else "say again what is to be taken back."
 
 
 def not_together(broken: Deployment) -> str:
