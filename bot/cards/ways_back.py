@@ -35,6 +35,8 @@ def way_back_card(
         if len(way.legs) > 1:
             blocks.append(Heading(f"{safe(leg.prompt)}:"))
         blocks += difference(leg.current.text, leg.text)
+        if leg.beside:
+            blocks.append(Line("What stands beside the text (tools, model) goes back with it.", "bad"))
     if note:
         blocks.append(Note(note))
     return Card(subject(agent, environment), tuple(blocks), choices)

@@ -33,6 +33,7 @@ class Leg:
     undone: tuple[UUID, ...]  # the items that leave
     passes: tuple[UUID, ...]  # the deployments that are over with it
     target_version: int | None = None
+    beside: bool = False  # what stands beside the text (tools, model) goes back with it
 
     @property
     def sha256(self) -> str:
@@ -52,7 +53,8 @@ class WayBack:
     @property
     def is_more_than_the_last(self) -> bool:
         """Whether more leaves than one deployment of one prompt: that is not done before it is told."""
-        return len(self.legs) > 1 or any(len(leg.passes) != 1 for leg in self.legs if leg.kind == "to_version")
+        versions = [leg for leg in self.legs if leg.kind == "to_version"]
+        return len(self.legs) > 1 or any(leg.beside or len(leg.passes) != 1 for leg in versions)
 
     @property
     def fingerprint(self) -> str:
@@ -136,6 +138,7 @@ def to_version(
         undone=tuple(sorted(live - held)),
         passes=tuple(one.id for one in standing if one not in made),
         target_version=target.version,
+        beside=ref.follow == "label" and target.frame_sha256 != current.frame_sha256,
     )
 
 
