@@ -11,6 +11,11 @@ from optimizer.records.session import Item
 from optimizer.text.numbers import count
 
 
+def may_go_live(item: Item, plan: Plan) -> bool:
+    """Whether a yes, or a second one, could deploy it; what only changed since it was shown is shown again."""
+    return all(left.may_confirm or left.stale for left in plan.left_out if left.item == item.id)
+
+
 def checked_blocks(item: Item, plan: Plan) -> Iterator[Block]:
     """For the item by itself: why it cannot go live, or needs a second yes; who else gets it; what was rehearsed."""
     for left in plan.left_out:

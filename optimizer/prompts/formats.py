@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from string import Formatter
 
-from jinja2 import TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from optimizer.prompts.hidden import visible
 from optimizer.prompts.messages import messages_of
 from optimizer.prompts.placeholders import SyntaxProblem, new_syntax_problems
 from optimizer.prompts.spans import Span, shorten
-
-_PARSER = ImmutableSandboxedEnvironment()
 
 
 def new_format_problems(base: str, new: str, template_format: str) -> tuple[SyntaxProblem, ...]:
@@ -47,13 +42,10 @@ def _texts(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _jinja_problem(text: str) -> SyntaxProblem | None:
-    try:
-        _PARSER.parse(text)
-    except TemplateSyntaxError as error:
-        return SyntaxProblem(error.lineno, _told(error.message))
-    except RecursionError:
-        return SyntaxProblem(1, "it is nested too deeply")
-    return None
+    from optimizer.prompts import sandbox  # jinja2 takes longer to import than most commands to run
+
+    problem = sandbox.syntax_problem(text)
+    return SyntaxProblem(problem[0], _told(problem[1])) if problem else None
 
 
 def _field_problem(text: str) -> SyntaxProblem | None:
@@ -68,5 +60,5 @@ def _field_problem(text: str) -> SyntaxProblem | None:
 _PROBLEMS = {"jinja2": _jinja_problem, "f-string": _field_problem}
 
 
-def _told(message: str | None) -> str:
-    return shorten(visible(message or "a place that cannot be read")).rstrip(".")
+def _told(message: str) -> str:
+    return shorten(visible(message)).rstrip(".")
