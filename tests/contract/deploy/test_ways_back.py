@@ -124,8 +124,9 @@ async def test_a_registry_that_did_not_answer_is_asked_again(scene: Scene, call:
     assert await scene.states() == ["failed", "deployed"]
 
 
-async def test_two_people_at_once_take_an_item_back_once(scene: Scene) -> None:
-    way = await scene.without(1)
+@pytest.mark.parametrize("number", [1, 2])
+async def test_two_people_at_once_take_an_item_back_once(scene: Scene, number: int) -> None:
+    way = await scene.without(number)
     gone = await asyncio.gather(*(scene.ways.go(AGENT, way, said(DANA, "take back only 1")) for _ in range(2)))
     assert sorted(one is None for one in gone) == [False, True]
     await scene.office.worker().work()
