@@ -80,6 +80,7 @@ class Runs:
         if joined is not None:
             return joined
         try:
+            await fold_all(self.rollups, agent)
             await self.watching.watch(agent)
             found = await self._look(declared, window, exact, pulled.alarms)
             found = replace(found, requested_by=requested_by)

@@ -11,13 +11,12 @@ from uuid import UUID
 
 from optimizer.clock import Clock, iso
 from optimizer.deploy.watch import Place, left_unlabelled, may_have_left_some, place_of
-from optimizer.errors import RegistryError, SettingsError
+from optimizer.errors import CallTooLong, RegistryError, SettingsError
 from optimizer.loop.prompts import Prompts
 from optimizer.loop.reloading import Reloading
 from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.measure.seen import Change, Traffic, last_changes, spans_since, traffic_of
 from optimizer.observe.resolve import Resolver
-from optimizer.observe.snapshot import fold_all
 from optimizer.records.deployment import Deployment
 from optimizer.records.snapshot import MONTH
 from optimizer.records.states import DeploymentState
@@ -31,6 +30,7 @@ from optimizer.stores.watching import WatchingStore
 DEPLOYMENTS_MAX = 50  # of an agent, the newest
 STILL_OLD_WITHIN = timedelta(days=2)  # of a change that was seen: some processes still run what was there before
 LEFT_WITHIN = timedelta(days=1)  # a lost publish does not come later than that
+_FOLDED_HOURS_MAX = 6  # the newest
 _NEWEST_TRACES = 300  # by which it is judged what runs now
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Watching:
                 await self._place(agent, deployment, looked)
             for deployment in deployments:
                 await self._left_behind(agent, deployment, looked)
-        except (RegistryError, SettingsError) as error:
+        except (RegistryError, SettingsError, CallTooLong) as error:
             _log.warning("The deployments of %r could not be watched: %s", agent, error)
 
     async def sightings(self, agent: str) -> tuple[Sighting, ...]:
@@ -91,7 +91,8 @@ class Watching:
         open_changes = [change for change, span in zip(still_open, spans, strict=True) if span.names]
         if not open_changes:
             return
-        await fold_all(self.rollups, agent)  # the resolver looks at folded hours
+        # The resolver looks at folded hours, and a chat waits: what a large import brought is left for the next run.
+        await self.rollups.fold(agent, hours_max=_FOLDED_HOURS_MAX)
         refs = self.prompts.refs(await self.prompts.declared(agent))
         resolver = await self.prompts.resolver(agent, refs, await self.prompts.current(agent, refs))
         for change in open_changes:
