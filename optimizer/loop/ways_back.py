@@ -62,6 +62,9 @@ class WaysBack:
         leg = to_version(target, current, ref, scene.deployments)
         if isinstance(leg, NoWay):
             return leg
+        needed = _needed(scene, frozenset(leg.undone))
+        if needed is not None:
+            return needed
         others = await self._legs(agent, scene, frozenset(leg.undone), but=prompt)
         return others if isinstance(others, NoWay) else WayBack((leg, *others))
 
@@ -71,11 +74,9 @@ class WaysBack:
         live = live_items(scene.deployments)
         if leaving - live:
             return NoWay("That is not live")
-        needing = needed_by(leaving, scene.items.values(), live)
-        if needing:
-            named = ", ".join(str(one.n) for one in needing)
-            those = f"Item {named} needs" if len(needing) == 1 else f"Items {named} need"
-            return NoWay(f"{those} it and would stay", instead=leaving | {one.id for one in needing})
+        needed = _needed(scene, leaving)
+        if needed is not None:
+            return needed
         legs = await self._legs(agent, scene, leaving)
         return legs if isinstance(legs, NoWay) else WayBack(tuple(sorted(legs, key=_gains_first)))
 
@@ -155,6 +156,16 @@ class WaysBack:
         read = [await self.sessions.read(id_) for id_ in sessions]
         items = {item.id: item for session in read if session is not None for item in session.items}
         return Scene(refs, deployments, items)
+
+
+def _needed(scene: Scene, leaving: frozenset[UUID]) -> NoWay | None:
+    """Why these items cannot leave by themselves; None where nothing that stays needs them."""
+    needing = needed_by(leaving, scene.items.values(), live_items(scene.deployments))
+    if not needing:
+        return None
+    named = ", ".join(str(one.n) for one in needing)
+    those = f"Item {named} needs" if len(needing) == 1 else f"Items {named} need"
+    return NoWay(f"{those} what would leave, and would stay", instead=leaving | {one.id for one in needing})
 
 
 def _gains_first(leg: Leg) -> tuple[int, str]:

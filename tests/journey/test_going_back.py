@@ -42,6 +42,9 @@ async def test_one_of_two_items_is_taken_back_alone(world: World) -> None:
     assert "Taken back: core v3 is live without item 1 (was v2)." in answer
     assert await world.text() == before.replace(LOOK_TWICE.find, LOOK_TWICE.replace)
     assert await world.states() == {1: "failed", 2: "deployed"}
+    listed = await dana.say("show all")
+    assert "Be brief (taken back)" in listed
+    assert "Look twice (live as v2)" in listed
     assert "1 is not live" in await dana.say("take back only 1")
     assert "you asked to take back item 1 of core v2" in await dana.say("history")
     assert "core v3, without what was taken back: live" in await dana.say("status")
@@ -182,7 +185,7 @@ async def test_an_item_that_others_need_is_taken_back_with_them(world: World) ->
     await dana.open()
     await dana.say("deploy all")
     answer = await dana.say("take back only 1")
-    assert 'Item 2 needs it and would stay. "take back only 1 and 2" leaves the rest' in answer
+    assert 'Item 2 needs what would leave, and would stay. "take back only 1 and 2" leaves the rest' in answer
     assert "Taken back: core v3 is live without items 1 and 2" in await dana.say("take back only 1 and 2")
     assert await world.states() == {1: "failed", 2: "failed", 3: "deployed"}
 

@@ -173,6 +173,18 @@ async def test_what_was_passed_over_in_one_prompt_leaves_the_other_live(database
     assert {one.prompt: one.state.value for one in first} == {"system": "rolled_back", "playbooks": "live"}
 
 
+async def test_no_version_is_gone_back_to_without_what_others_need(database: PostgresDatabase) -> None:
+    office = await Office(database).open()
+    first = make_item(1, ALONE)
+    session = await office.pending([first, make_item(2, [rule_line(7, "playbooks")], requires=[first.id])])
+    await office.decide(session, approve(*session.items))
+    await office.worker().work()
+    answer = await Scene(office, session).ways.to_version(AGENT, "system", 1)
+    assert isinstance(answer, NoWay)
+    assert answer.reason == "Item 2 needs what would leave, and would stay"
+    assert answer.instead == {item.id for item in session.items}
+
+
 async def test_what_runs_is_looked_at_when_the_way_is_gone(scene: Scene) -> None:
     batch = await scene.go(await scene.back_to(1))
     await scene.office.publish("system", ALL + "By hand.\n")
