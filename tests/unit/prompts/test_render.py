@@ -74,6 +74,14 @@ def test_what_is_too_much_or_code_is_refused(text: str) -> None:
         filled(text, "jinja2", {"xs": list(range(9000)), "text": "abcdefghij", "big": 99_999_999})
 
 
+@pytest.mark.parametrize(
+    "text", ["{{ text * big }}", "{{ big * text }}", "{{ big ** big }}", "{{ '%0999999999d' % 1 }}"]
+)
+def test_an_operator_builds_nothing_large_on_the_way(text: str) -> None:
+    with pytest.raises(RenderError, match=r"an operator .* builds too much"):
+        filled(text, "jinja2", {"text": "abcdefghij", "big": 99_999_999})
+
+
 @pytest.mark.parametrize("text", ["{a:>9999999}", "{a:>{w}}", "{a!x}", "{", "{a:d}"])
 def test_a_field_that_cannot_be_filled_is_refused(text: str) -> None:
     with pytest.raises(RenderError):
