@@ -252,6 +252,16 @@ async def test_a_second_yes_is_to_what_was_shown(linked: World) -> None:
     assert (await linked.live())["core"] == 2
 
 
+async def test_a_second_yes_is_not_to_what_another_was_shown_since(linked: World) -> None:
+    dana, sam = await opened(linked), await opened(linked, SAM)
+    await dana.say("deploy 2")
+    await linked.edit_prompts({"core": (await linked.text()) + "- By hand.\n"})
+    assert "This is the change on the text of today." in await sam.say("deploy 2")
+    await dana.say("yes")
+    assert (await linked.live())["core"] == 2
+    assert (await linked.states())[2] == "open"
+
+
 async def test_another_decides_while_the_question_is_open(linked: World) -> None:
     dana, sam = await opened(linked), await opened(linked, SAM)
     await dana.say("deploy 2")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from optimizer.approve.machine import Kind, Order
@@ -28,17 +28,22 @@ PERSON = {
     "console:eve": "eve",
 }
 LISTED = frozenset(PERSON)
-ITEMS = 3
-actors = st.sampled_from([*PERSON, "console:mallory"])
-numbers = st.frozensets(st.integers(1, ITEMS), min_size=1)
+ITEMS = 4
+DANA, DANA_TOO, RUI, SAM, EVE = "console:dana", "slack:U1", "console:rui", "console:sam", "console:eve"
+actors = st.sampled_from([DANA, DANA_TOO, RUI, SAM, DANA, RUI, SAM, EVE, "console:mallory"])
+numbers = st.sampled_from([(1, 2, 3, 4), (1,), (2,), (1, 2), (3, 4), (2, 3, 4)]).map(frozenset)
+yes = st.tuples(st.just("yes"), actors, numbers)
+approvers = st.sampled_from([{DANA, DANA_TOO, RUI, SAM}, {DANA, RUI}, {DANA_TOO, SAM, EVE}, {RUI, SAM}]).map(frozenset)
 steps = st.one_of(
-    st.tuples(st.just("yes"), actors, numbers),
-    st.tuples(st.just("yes"), actors, numbers),
+    yes,
+    yes,
+    yes,
+    yes,
     st.tuples(st.just("no"), actors, numbers),
     st.tuples(st.just("restore"), actors, numbers),
     st.tuples(st.just("restore and yes"), actors, numbers),
     st.tuples(st.just("by hand")),
-    st.tuples(st.just("approvers"), st.frozensets(st.sampled_from(list(PERSON)), min_size=1)),
+    st.tuples(st.just("approvers"), approvers),
     st.tuples(st.just("run")),
 )
 
@@ -136,7 +141,7 @@ class Story:
 
 async def begin(database: PostgresDatabase, needed: int, requester: str | None) -> Story:
     office = Office(database, agent=f"agent-{uuid4().hex[:12]}")
-    office.people = People(LISTED - {"console:eve"}, LISTED, PERSON)
+    office.people = People(LISTED - {EVE}, LISTED, PERSON)
     office.policy = PolicySettings(approvals_min=needed, requester_excluded=True)
     await office.publish("system", SYSTEM)
     await office.publish("playbooks", SYSTEM)
@@ -144,12 +149,20 @@ async def begin(database: PostgresDatabase, needed: int, requester: str | None) 
     return Story(office, needed, requester, await office.pending(items, requested_by=requester))
 
 
+ONE = frozenset({1})
+
+
+@example(2, None, [("yes", DANA, ONE), ("yes", DANA_TOO, ONE)])
+@example(2, None, [("yes", DANA, ONE), ("by hand",), ("yes", RUI, ONE)])
+@example(2, None, [("yes", DANA, ONE), ("approvers", frozenset({RUI, SAM})), ("yes", RUI, ONE)])
+@example(2, None, [("yes", DANA, ONE), ("no", SAM, ONE), ("restore", SAM, ONE), ("yes", RUI, ONE)])
+@example(2, DANA, [("yes", DANA_TOO, ONE), ("yes", RUI, ONE), ("run",), ("yes", SAM, ONE)])
 @given(
-    needed=st.integers(1, 3),
-    requester=st.sampled_from([None, "slack:U1", "console:rui"]),
-    story=st.lists(steps, min_size=4, max_size=12),
+    needed=st.sampled_from([2, 3, 1]),
+    requester=st.sampled_from([None, None, DANA_TOO, RUI]),
+    story=st.lists(steps, min_size=6, max_size=12),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_only_what_enough_people_want_goes_live(
     database: PostgresDatabase, needed: int, requester: str | None, story: list[tuple[Any, ...]]
 ) -> None:

@@ -116,21 +116,18 @@ def test_only_open_items_that_were_shown_and_approved_are_deployed(data: st.Data
 
 @given(data=st.data())
 def test_an_item_that_waits_for_more_people_is_noted_and_never_moved_by_a_yes(data: st.DataObject) -> None:
-    session = data.draw(sessions())
-    orders = data.draw(orders_for(session))
-    waiting = data.draw(st.frozensets(st.sampled_from([item.id for item in session.items])))
-    plan = plan_of(session, orders)
-    if plan is not None:  # as the door makes it: what waits is not deployed
-        left = tuple(one for one in plan.left_out if one.item not in waiting)
-        ready = [item.id for item in session.items if item.id in plan.items - waiting]
-        only = [Order(Kind.approve, frozenset(ready))]
-        plan = (plan_of(session, only) or Plan(deployments=(), left_out=())).model_copy(update={"left_out": left})
+    session = make_session([make_item(n) for n in range(1, data.draw(st.integers(1, 4)) + 1)])
+    some = st.frozensets(st.sampled_from([item.id for item in session.items]))
+    wanted, waiting, gone = data.draw(some), data.draw(some), data.draw(some)
+    orders = [Order(Kind.approve, wanted), Order(Kind.remove, gone - wanted)]
+    plan = plan_of(session, [Order(Kind.approve, wanted - waiting)]) or Plan(deployments=(), left_out=())
     ruling = rule(session, orders, plan, shown_of(session), LATER, waiting)
-    moved = {move.item for move in ruling.moves if move.target in (ItemState.approved, ItemState.failed)}
-    named = {id_ for one in orders if one.kind is Kind.approve for id_ in one.items}
-    assert not moved & waiting
-    assert ruling.noted <= waiting & named
-    assert ruling.noted == frozenset() or ruling.session_state is not SessionState.decided
+    approved = {move.item for move in ruling.moves if move.target is ItemState.approved}
+    assert (approved, ruling.noted) == (wanted - waiting, wanted & waiting)
+    assert ruling.failed == frozenset()
+    assert (ruling.refusal is Refusal.nothing) is (not wanted | gone)
+    answered = not ruling.noted and wanted | gone == {item.id for item in session.items}
+    assert (ruling.session_state is SessionState.decided) is answered
 
 
 @given(data=st.data())
