@@ -7,6 +7,7 @@ from uuid import UUID
 
 from bot.cards.card import Block, Card, Line, Note
 from bot.cards.verdict import verdict_words
+from bot.cards.ways_back import items_out
 from bot.cards.words import Reader, items, length, safe, sentence, subject
 from optimizer.records.deployment import Deployment
 from optimizer.records.session import Session
@@ -65,8 +66,7 @@ def _way_back_line(one: Deployment, shown: Mapping[UUID, int]) -> Line:
     """What took something back, or is over because something else did."""
     prompt, base, new = safe(one.prompt), f"v{one.base_version}", f"v{one.new_version}"
     reason = sentence(one.reason or "no reason was recorded")
-    out = sorted(shown[item] for item in one.undone if item in shown)
-    which = items(out) if out else "what was taken back"
+    which = items_out(one.undone, shown) or "what was taken back"
     match one.state:
         case DeploymentState.live | DeploymentState.seen if not one.stands:
             return Line(f"Being taken back: {prompt} {new}, so that {base} runs again.")

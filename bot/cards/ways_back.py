@@ -46,12 +46,18 @@ def way_back_words(way: WayBack, deployments: Iterable[Deployment], numbers: Map
     """`core goes from v4 back to v1; v2, v3 and v4 are over, and items 1 and 3 leave.`"""
     known = {one.id: one for one in deployments}
     parts = [_goes(leg, known) for leg in way.legs]
-    found = sorted(numbers[id_] for id_ in way.undone if id_ in numbers)
-    older = len(way.undone) - len(found)
-    named = [*([items(found)] if found else []), *([f"{older} of older lists"] if older else [])]
-    out = " and ".join(named)
-    leaves = f" {out[:1].upper()}{out[1:]} {'leave' if len(way.undone) > 1 else 'leaves'}." if named else ""
+    out = items_out(way.undone, numbers)
+    leaves = f" {out[:1].upper()}{out[1:]} {'leave' if len(way.undone) > 1 else 'leaves'}." if out else ""
     return f"{'; '.join(parts)}.{leaves}"
+
+
+def items_out(undone: Sequence[UUID], numbers: Mapping[UUID, int]) -> str:
+    """`item 1`, `items 1 and 2 and 3 more of older lists`; empty for none."""
+    found = sorted(numbers[id_] for id_ in undone if id_ in numbers)
+    older = len(undone) - len(found)
+    if not found:
+        return f"{older} {'item' if older == 1 else 'items'} of older lists" if older else ""
+    return f"{items(found)}{f' and {older} more of older lists' if older else ''}"
 
 
 def no_way_card(

@@ -87,10 +87,14 @@ async def test_back_to_the_version_before_the_last_is_told_first(world: World) -
     before = await world.text()
     dana = await three_versions(world)
     question = await dana.say("roll back core to v1")
-    assert "core goes from v4 back to v1, and v2, v3 and v4 are over. Item 1 and 2 of older lists leave." in question
+    assert (
+        "core goes from v4 back to v1, and v2, v3 and v4 are over. Item 1 and 2 more of older lists leave." in question
+    )
     assert "[-brief-] {+short+}" in question
     assert (await world.live())["core"] == 4
-    assert "Taken back: core runs v1 again (was v4), item 1 taken out." in await dana.say("yes")
+    assert "Taken back: core runs v1 again (was v4), item 1 and 2 more of older lists taken out." in await dana.say(
+        "yes"
+    )
     assert await world.text() == before
     assert await world.published() == 4  # nothing new is published
     assert [one.state.value for one in await world.deployments()] == [
