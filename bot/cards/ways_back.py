@@ -7,14 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Heading, Line, Note
-from bot.cards.diff import diff_lines
+from bot.cards.diff import text_diff
 from bot.cards.words import REASON_CHARACTERS_MAX, items, safe, sentence, subject
 from optimizer.deploy.ways_back import Leg, NoWay, WayBack
-from optimizer.prompts.diff import word_diff
 from optimizer.records.deployment import Deployment
 
 _DIFF_BLOCKS_MAX = 24
-_CONTEXT_WORDS = 4
 _WHY_CHARACTERS_MAX = 400
 YES = 'Reply "yes" to do it.'
 
@@ -109,7 +107,7 @@ def _items(body: Mapping[str, Any]) -> str:
 
 def difference(now: str, then: str) -> Iterator[Block]:
     """From the text that runs to the one that would, by its first lines."""
-    found = list(diff_lines(word_diff(now, then, context_words=_CONTEXT_WORDS)))
+    found = list(text_diff(now, then))
     yield from found[:_DIFF_BLOCKS_MAX]
     if len(found) > _DIFF_BLOCKS_MAX:
         yield Note(f"{len(found) - _DIFF_BLOCKS_MAX:,} more lines change.")
