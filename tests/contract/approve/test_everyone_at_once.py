@@ -226,6 +226,8 @@ def items_and_deployments_agree(dsn: str) -> None:
             assert states
             stuck = any("failed" in (one["rollback"] or {}) for one in parts[item])
             assert stuck or set(states) <= {"live", "seen"}
+        elif state == "stale":  # somebody's version was in the way: nothing of it went live
+            assert set(states) <= {"failed", "halted"}
         elif state != "failed":
             assert states == []
     pending = rows(dsn, "select agent from ratchet.sessions where state = 'pending' group by 1 having count(*) > 1")
