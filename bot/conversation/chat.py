@@ -12,6 +12,7 @@ from bot.conversation.asking import choices_for
 from bot.conversation.offers import Offers
 from bot.conversation.speaker import Shown, Speaker
 from optimizer.approve.policy import Gate
+from optimizer.stores.audit import OpenQuestion
 from optimizer.wiring import Ratchet
 
 
@@ -65,6 +66,18 @@ class Chat:
         if shown.session is not None:
             shown.session = await self.ratchet.sessions.read(shown.session.id)
         await self.look()
+
+    async def question(self) -> OpenQuestion | None:
+        """What a bare yes or no of this person would answer here; None when nothing about this agent was asked."""
+        speaker, at = self.speaker, self.ratchet.clock.now()
+        asked = await self.ratchet.questions.open(speaker.channel, speaker.chat, speaker.actor, at)
+        return asked if asked is not None and asked.agent == self.agent else None
+
+    async def let_go(self) -> None:
+        """Something else was said: a yes that follows is to that, and not to what was asked before."""
+        asked = await self.question()
+        if asked is not None:
+            await self.ratchet.questions.close(asked.id, self.ratchet.clock.now())
 
     async def look(self) -> Gate:
         """What the policies say now about the session that is shown."""

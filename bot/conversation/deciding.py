@@ -75,7 +75,7 @@ class Deciding:
         """A bare yes or no to the open question about one item; None when none is open for this person here."""
         chat, questions = self._chat, self._ratchet.questions
         speaker, at = chat.speaker, self._ratchet.clock.now()
-        question = await questions.open(speaker.channel, speaker.chat, speaker.actor, at)
+        question = await chat.question()
         asked = confirmation_of(question) if question else None
         if question is None or question.session_id is None or asked is None:
             return None

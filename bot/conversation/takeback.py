@@ -94,9 +94,8 @@ class TakeBack:
 
     async def answered(self, yes: bool, text: str) -> Answer | None:
         """A bare yes or no to the open question; None when none is open for this person here."""
-        speaker = self._chat.speaker
         at = self._ratchet.clock.now()
-        question = await self._ratchet.questions.open(speaker.channel, speaker.chat, speaker.actor, at)
+        question = await self._chat.question()
         if question is None:
             return None
         if not yes:

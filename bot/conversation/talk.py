@@ -56,6 +56,8 @@ class Conversation:
         try:
             await self._chat.refresh()
             answer = parse(text, pending_items(self._chat.shown.session), self._chat.prompts)
+            if not (isinstance(answer, Question) and answer.acknowledgement):
+                await self._chat.let_go()
             if isinstance(answer, Question):
                 cards += await self._ask_back(answer, text)
             else:
@@ -123,7 +125,7 @@ class Conversation:
         return [self._chat.line(text, choices)]
 
     async def _ask_back(self, question: Question, text: str) -> list[Card]:
-        """A bare yes or no answers the bot's own open question, once; else the question stands."""
+        """A bare yes or no answers the bot's own question, if nothing else was said since, once."""
         if question.acknowledgement is not None:
             yes = question.acknowledgement == "yes"
             confirmed = await self._deciding.confirmed(yes, text)

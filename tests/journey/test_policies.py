@@ -1,46 +1,15 @@
-"""Two people, one prompt: approvals that are counted, a freeze, quiet hours, and a second yes."""
+"""Two people, one prompt: approvals that are counted, a freeze, quiet hours, and whoever asked for the run."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from optimizer.approve.people import People
 from optimizer.db.port import Database
 from optimizer.errors import UsageError
-from optimizer.records.edits import Edit
-from optimizer.settings import AgentSettings, Environment, FileSettings, Settings
-from optimizer.settings.policies import PolicySettings
-from tests.journey import hotel
-from tests.journey.world import AGENT, DANA, EVE, SAM, START, Chat, Proposed, World
-
-RUI, DANA_ON_SLACK = "console:rui", "slack:U1"
-NAMES = {DANA: "dana", DANA_ON_SLACK: "dana", SAM: "sam", RUI: "rui"}
-TEAM = People(frozenset(NAMES), frozenset({*NAMES, EVE}), NAMES)
-SHORT = Proposed("Say it shorter", (Edit(prompt="core", find="Be short", replace="Always be short"),))
-ASK = Proposed("Ask once more", (Edit(prompt="core", find="ask for the name", replace="ask for the full name"),))
-LINK = Proposed(
-    "Name the page",
-    (Edit(prompt="core", find="read the dates back", replace="read the dates back, see https://hotel.example/rules,"),),
-)
-
-
-async def world_of(database: Database, *proposed: Proposed, **policy: Any) -> World:
-    section = AgentSettings(policy=PolicySettings.model_validate(policy))
-    world = World(database, Settings(file=FileSettings(agents={AGENT: section}), environment=Environment()))
-    world.people = TEAM
-    await world.ratchet.agents.register(AGENT, at=START, environment="prod", tools=hotel.TOOLS)
-    await world.edit_prompts(hotel.PROMPTS)
-    await world.propose(*proposed)
-    return world
-
-
-async def opened(world: World, actor: str = DANA, chat: str = "") -> Chat:
-    chatting = world.chat(actor, chat)
-    await chatting.open()
-    return chatting
+from tests.journey.team import ASK, DANA_ON_SLACK, LINK, RUI, SHORT, opened, world_of
+from tests.journey.world import AGENT, DANA, EVE, SAM
 
 
 async def test_two_people_approve_and_what_both_want_goes_live(database: Database) -> None:
@@ -190,106 +159,6 @@ async def test_a_day_that_has_had_its_deployments(database: Database) -> None:
     assert (
         "More than 1 deployment in 24 hours is not allowed; the next is possible from 2026-02-27 06:00 UTC." in answer
     )
-
-
-# ---- the second yes
-
-
-@pytest.fixture
-async def linked(database: Database) -> World:
-    return await world_of(database, SHORT, LINK, confirmable=["address"])
-
-
-async def test_what_needs_a_second_yes_is_named_and_does_not_go_with_the_others(linked: World) -> None:
-    dana = await opened(linked)
-    answer = await dana.say("deploy all")
-    assert "Live: core v2" in answer
-    assert "2 needs a yes of its own:" in answer
-    assert 'Reply "deploy 2".' in answer
-    assert "https://hotel.example" not in await linked.text()
-    assert (await linked.states())[2] == "open"
-
-
-async def test_a_second_yes_by_the_same_person_in_the_same_place_deploys_once(linked: World) -> None:
-    dana = await opened(linked)
-    question = await dana.say("deploy 2")
-    assert "Item 2:" in question
-    assert "Deploy it all the same?" in question
-    assert dana.offered == ["yes", "no"]
-    sam, elsewhere = await opened(linked, SAM), await opened(linked, chat="another room")
-    for chat in (sam, elsewhere):
-        assert "A yes alone deploys nothing." in await chat.say("yes")
-    assert "Live: core v2" in await dana.say("yes")
-    assert "A yes alone deploys nothing." in await dana.say("yes")
-    (deployment,) = await linked.deployments()
-    assert deployment.provenance.items[0].confirmed == ("address",)
-
-
-async def test_a_no_to_the_second_question_leaves_it_open(linked: World) -> None:
-    dana = await opened(linked)
-    await dana.say("deploy 2")
-    assert "Good: nothing was deployed." in await dana.say("no")
-    assert "A yes alone deploys nothing." in await dana.say("yes")
-    assert (await linked.states())[2] == "open"
-
-
-async def test_a_second_yes_comes_too_late(linked: World) -> None:
-    dana = await opened(linked)
-    await dana.say("deploy 2")
-    linked.clock.advance(timedelta(minutes=11))
-    assert "A yes alone deploys nothing." in await dana.say("yes")
-    assert (await linked.live())["core"] == 1
-
-
-async def test_a_second_yes_is_to_what_was_shown(linked: World) -> None:
-    dana = await opened(linked)
-    await dana.say("deploy 2")
-    await linked.edit_prompts({"core": (await linked.text()) + "- By hand.\n"})
-    await dana.say("yes")
-    assert (await linked.live())["core"] == 2
-    assert "https://hotel.example" not in await linked.text()
-    await dana.say("yes")
-    assert (await linked.live())["core"] == 2
-
-
-async def test_a_second_yes_is_not_to_what_another_was_shown_since(linked: World) -> None:
-    dana, sam = await opened(linked), await opened(linked, SAM)
-    await dana.say("deploy 2")
-    await linked.edit_prompts({"core": (await linked.text()) + "- By hand.\n"})
-    assert "This is the change on the text of today." in await sam.say("deploy 2")
-    await dana.say("yes")
-    assert (await linked.live())["core"] == 2
-    assert (await linked.states())[2] == "open"
-
-
-async def test_another_decides_while_the_question_is_open(linked: World) -> None:
-    dana, sam = await opened(linked), await opened(linked, SAM)
-    await dana.say("deploy 2")
-    await sam.say("remove 2")
-    assert "so nothing" in await dana.say("yes")
-    assert (await linked.live())["core"] == 1
-    assert (await linked.states())[2] == "removed"
-
-
-async def test_the_question_about_an_item_is_not_one_about_a_rollback(linked: World) -> None:
-    dana = await opened(linked)
-    await dana.say("deploy 1")
-    await dana.say("undo")
-    await dana.say("deploy 2")  # the prompt changed with the first, so it is shown again
-    assert "Deploy it all the same?" in await dana.say("deploy 2")
-    assert "Live: core v3" in await dana.say("yes")
-    assert "is live. Take it back?" in await dana.say("undo")
-    assert "Taken back" in await dana.say("yes")
-
-
-async def test_a_second_yes_is_a_vote_where_more_people_are_needed(database: Database) -> None:
-    world = await world_of(database, LINK, approvals_min=2, confirmable=["address"])
-    dana, sam = await opened(world), await opened(world, SAM)
-    await dana.say("deploy 1")
-    assert "Noted: your yes to 1 is 1 of 2" in await dana.say("yes")
-    await sam.say("deploy 1")
-    assert (await world.live())["core"] == 1
-    assert "Live: core v2" in await sam.say("yes")
 
 
 async def test_a_stranger_neither_freezes_nor_lifts(database: Database) -> None:
