@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from bot.cards.card import Block, Line, Note
-from bot.cards.words import Reader, numbers, safe, sentence
+from bot.cards.words import DETAIL_CHARACTERS_MAX, Reader, numbers, safe, sentence
 from optimizer.approve.policy import Block as Blocked
 from optimizer.approve.policy import Gate, Tally, either
 from optimizer.records.deployment import LeftOut
@@ -60,9 +60,10 @@ def _missing(tally: Tally, reader: Reader) -> str:
     return f"{missing} more people have to approve, of {', '.join(others)}"
 
 
-def second_yes(left: LeftOut) -> str:
-    """The question about one item that a check stops, and a second yes lets through."""
-    return f"Item {left.n}: {sentence(left.reason)} Deploy it all the same?"
+def second_yes(left: LeftOut) -> tuple[Line, Line]:
+    """The question about one item that a check stops, and a second yes lets through: with all that it lets through."""
+    stands = sentence(left.reason, DETAIL_CHARACTERS_MAX)
+    return Line(f"Item {left.n}: {stands}", "bad"), Line("Deploy it all the same?")
 
 
 def own_yes_line(left: LeftOut) -> Line:

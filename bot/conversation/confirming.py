@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from bot.cards.card import Card
 from bot.cards.policies import second_yes
+from bot.cards.words import subject
 from bot.conversation.chat import Chat
 from bot.conversation.commands import Command
 from optimizer.approve.door import Decided
@@ -74,7 +75,7 @@ async def ask(chat: Chat, result: Decided, before: frozenset[str] = frozenset())
     """Asks about the item that the ruling refused. `before`: the checks that the person let pass already."""
     left = next(left for left in (result.plan.left_out if result.plan else ()) if left.may_confirm)
     item = next(item for item in result.session.items if item.id == left.item)
-    text = second_yes(left)
+    lines = second_yes(left)
     speaker, at = chat.speaker, chat.ratchet.clock.now()
     await chat.ratchet.questions.ask(
         uuid4(),
@@ -83,13 +84,13 @@ async def ask(chat: Chat, result: Decided, before: frozenset[str] = frozenset())
         speaker.channel,
         speaker.chat,
         speaker.actor,
-        text,
+        " ".join(line.text for line in lines),
         {_PLAN: _asked(item, left, before)},
         secrets.token_hex(2),
         expires_at=at + timedelta(minutes=_QUESTION_MINUTES),
         at=at,
     )
-    return chat.line(text, ("yes", "no"))
+    return Card(subject(chat.agent, chat.environment), lines, ("yes", "no"))
 
 
 def _asked(item: Item, left: LeftOut, before: frozenset[str]) -> dict[str, Any]:

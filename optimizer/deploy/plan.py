@@ -20,7 +20,7 @@ from optimizer.text.excerpt import one_line
 from optimizer.text.numbers import count
 
 NAME_CHARACTERS_MAX = 40
-SENTENCES_MAX = 3  # of what a person is asked to confirm
+SENTENCES_MAX = 4  # of what a person is asked to confirm: one for each check that a policy may let pass
 TOLD_SHARE_MIN = 0.9  # of the recent sessions: as many name a known version where all is well
 
 
@@ -195,7 +195,9 @@ class _Planning:
         codes = tuple(dict.fromkeys(one.code for one in open_))
         first_of_each = {one.code: one.sentence for one in reversed(open_)}
         told = list(dict.fromkeys([*(first_of_each[code] for code in codes), *(one.sentence for one in open_)]))
-        return _out(item, opening + " ".join(told[:SENTENCES_MAX]), code=codes[0], codes=codes, may_confirm=True)
+        shown, more = told[:SENTENCES_MAX], len(told) - SENTENCES_MAX
+        shown += [f"And {more} more like these."] if more > 0 else []
+        return _out(item, opening + " ".join(shown), code=codes[0], codes=codes, may_confirm=True)
 
     def deployments(self, kept: Sequence[Item]) -> tuple[PlannedDeployment, ...]:
         """One per prompt; the prompt that gains text goes first, so that no text is missing in between."""
