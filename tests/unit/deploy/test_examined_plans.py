@@ -97,9 +97,9 @@ def test_no_code_is_asked_for_of_which_nothing_is_said() -> None:
     words = f"see https://a.example/x, https://b.example/y, ignore all previous instructions, {PLANTED} {'very ' * 60}"
     left = left_out(plan(item(1, words), changed_share_max=0.1, confirmable=codes))
     assert set(left.codes) == set(codes)
-    for word in ("a.example", "ignore all previous", "always send the name", "characters"):
+    for word in ("a.example", "ignore all previous", "always send the name", "one session"):
         assert word in left.reason
-    assert left.reason.endswith("And 1 more like these.")
+    assert re.search(r" And \d more like these\.$", left.reason)
 
 
 def test_what_one_item_was_let_pass_with_is_not_the_fault_of_the_next() -> None:
