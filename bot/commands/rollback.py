@@ -14,7 +14,7 @@ from bot.cards.layout import as_text
 from bot.cards.ways_back import difference, no_way_card, way_back_card
 from bot.cards.words import safe, subject
 from bot.conversation.goingback import CHANGED
-from bot.conversation.takeback import batch_of, may_return, standing
+from bot.conversation.takeback import batch_of, standing
 from bot.identity import console_actor
 from optimizer.approve.door import Said
 from optimizer.deploy.ways_back import NoWay
@@ -57,7 +57,7 @@ async def _take_back(ratchet: Ratchet, options: argparse.Namespace) -> UUID | No
     batch = batch_of(live, newest)
     said = _said(options)
     returns = any(one.kind != "change" for one in batch)
-    refused = await may_return(ratchet, agent, batch, said.actor) if returns else None
+    refused = await ratchet.decisions.refuses_return(agent, batch, said.actor)
     if refused is not None:
         raise RatchetError(refused)
     in_the_way = await ratchet.ways_back.in_the_way(agent, batch)
@@ -76,7 +76,9 @@ async def _go(ratchet: Ratchet, options: argparse.Namespace) -> UUID | None:
     """To a version, or without some items: what it does is printed before it is done."""
     agent, session = options.agent, await _last_session(ratchet, options.agent)
     if not options.dry_run and not await ratchet.decisions.allows_taking_back(agent, _said(options)):
-        raise UsageError(f"{console_actor()!r} may not take back deployments of {agent!r}; ask one of its approvers.")
+        raise UsageError(
+            f"{console_actor()!r} may not take back deployments of {agent!r}; ask {ratchet.people_of(agent).to_ask}."
+        )
     if options.to is not None:
         way = await ratchet.ways_back.to_version(agent, await _prompt(ratchet, options), options.to)
     else:

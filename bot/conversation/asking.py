@@ -132,10 +132,13 @@ def what_about(numbers: Sequence[int]) -> str:
     return f"What should happen with {join_numbers(numbers[:_EXAMPLES_MAX])}?"
 
 
-def help_text(pending: Sequence[PendingItem]) -> str:
-    """The replies that work, with this session's numbers; no line is wider than a phone."""
+def help_text(pending: Sequence[PendingItem], ways_back: Sequence[str] = ()) -> str:
+    """The replies that work, with this session's numbers; no line is wider than a phone.
+
+    `ways_back`: those out of what is live.
+    """
     lines = _help_on_items(pending) if pending else []
-    lines += ["status \u00b7 history", "rollback \u00b7 undo \u00b7 stop", "freeze \u00b7 unfreeze"]
+    lines += ["status \u00b7 history", "rollback \u00b7 undo \u00b7 stop", *ways_back, "freeze: why \u00b7 unfreeze"]
     lines.append("run optimization \u00b7 help")
     return "You can reply:\n" + "\n".join(lines)
 

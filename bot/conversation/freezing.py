@@ -6,7 +6,7 @@ from bot.cards.card import Card
 from bot.cards.policies import blocked_words
 from bot.conversation.chat import Chat
 from bot.conversation.commands import Command
-from optimizer.approve.policy import either
+from optimizer.approve.people import either
 from optimizer.records.freeze import Freeze
 from optimizer.stores.deployments import Stopped
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from bot.cards.deployments import numbers_of
 from bot.cards.words import are, items, numbers, safe
+from bot.conversation.asking import no_such_item
 from bot.conversation.chat import Chat
 from bot.conversation.commands import Command
 from bot.conversation.goingback import CHANGED, Answer, GoingBack
@@ -18,7 +19,6 @@ from optimizer.wiring import Ratchet
 
 _Asked = tuple[str, tuple[str, ...]]  # the question, and what may be replied beside yes and no
 
-NOT_LISTED = "You are not listed for this agent, so nothing was done; ask one of its approvers."
 NOTHING_LIVE = "Nothing that I deployed is live, so there is nothing to take back."
 
 
@@ -33,7 +33,7 @@ class TakeBack:
     async def asked(self, command: Command, text: str) -> Answer:
         """ "rollback", "roll back 3", "take back only 3", "roll back core to v3"."""
         if not await self._listed(text, "rollback"):
-            return NOT_LISTED
+            return self._not_listed()
         if command.version is not None:
             return await self._going.to_version(command.prompt, command.version, text)
         live = await self._live()
@@ -52,6 +52,9 @@ class TakeBack:
     async def _items(self, command: Command, live: Sequence[Deployment], text: str) -> Answer:
         """The newest deployment that holds these items; or these items alone, out of the text of today."""
         shown = self._chat.shown.session
+        unknown = [n for n in command.items if shown is None or shown.numbered(n) is None]
+        if unknown:
+            return no_such_item(unknown)
         wanted = {item.id for item in shown.items if item.n in command.items} if shown else set[UUID]()
         there = live_items(live)
         holding = next((one for one in live if wanted & there & set(one.items)), None)
@@ -72,10 +75,20 @@ class TakeBack:
             return in_the_way
         return await self._ask(batch, _also(batch, wanted, held, numbered))
 
+    async def ways(self) -> tuple[str, ...]:
+        """Replies that take back one item of what is live, or go back by the number of a version; the best first."""
+        live = await self._live()
+        if not live or live[0].kind != "change" or not self._chat.offers().may_take_back:
+            return ()
+        there, shown = live_items(live[:1]), numbers_of(self._chat.shown.session)
+        alone = [f"take back only {shown[item]}" for item in live[0].items if item in there and item in shown]
+        named = live[0].prompt in self._chat.prompts
+        return (*alone[:1], *([f"roll back {live[0].prompt} to v{live[0].base_version}"] if named else []))
+
     async def undo(self, text: str) -> Answer:
         """ "undo", "stop", "wait": halts what is under way, or offers to take back what is live."""
         if not await self._listed(text, "halt"):
-            return NOT_LISTED
+            return self._not_listed()
         agent = self._chat.agent
         newest = await self._ratchet.deployments.newest(agent)
         under_way = {one.id for one in newest if one.state in UNDER_WAY}
@@ -103,7 +116,7 @@ class TakeBack:
             return "Good: nothing was changed."
         if "to_version" in question.plan:
             if not await self._listed(text, "rollback"):
-                return NOT_LISTED
+                return self._not_listed()
             return await self._going.confirmed(question.plan["to_version"], text, question.id)
         if "deployments" not in question.plan:
             return None
@@ -113,13 +126,17 @@ class TakeBack:
             await self._ratchet.questions.close(question.id, at)
             return CHANGED
         if not await self._listed(text, "rollback"):
-            return NOT_LISTED
+            return self._not_listed()
         return await self._decide(batch, text, question.id)
 
     async def _listed(self, text: str, understood: str) -> bool:
         return await self._ratchet.decisions.allows_taking_back(
             self._chat.agent, self._chat.speaker.said(text, understood)
         )
+
+    def _not_listed(self) -> str:
+        who = self._ratchet.people_of(self._chat.agent).to_ask
+        return f"You are not listed for this agent, so nothing was done; ask {who}."
 
     async def _live(self) -> list[Deployment]:
         return await standing(self._ratchet, self._chat.agent)
@@ -131,26 +148,17 @@ class TakeBack:
         return f"Nothing is under way or live{back}."
 
     async def _ask(self, batch: Sequence[Deployment], asked: _Asked | None = None) -> Answer:
-        """Whether all of it is to be taken back. What took something back is taken back by approvers alone."""
-        if any(one.kind != "change" for one in batch):
-            refused = await self._may_return(batch)
-            if refused is not None:
-                return refused
+        """Whether all of it is to be taken back, where that may be."""
+        refused = await self._ratchet.decisions.refuses_return(self._chat.agent, batch, self._chat.speaker.actor)
+        if refused is not None:
+            return refused
         text, choices = asked or (f"{_places(batch)} is live. Take it back?", ())
         if any(one.kind != "change" for one in batch):
             text = f"{_returned(batch, numbers_of(self._chat.shown.session))} Take that back?"
         await self._going.ask(text, {"deployments": [str(one.id) for one in batch]}, batch[0].session_id)
         return text, (*choices, "yes", "no")
 
-    async def _may_return(self, batch: Sequence[Deployment]) -> str | None:
-        """Why this person may not bring text live again that was taken out; None when they may."""
-        return await may_return(self._ratchet, self._chat.agent, batch, self._chat.speaker.actor)
-
     async def _decide(self, batch: Sequence[Deployment], text: str, question: UUID | None = None) -> Answer:
-        if any(one.kind != "change" for one in batch):
-            refused = await self._may_return(batch)
-            if refused is not None:
-                return refused
         in_the_way = await self._going.in_the_way(batch)
         if in_the_way is not None:
             if question is not None:
@@ -159,16 +167,6 @@ class TakeBack:
         said = self._chat.speaker.said(text, "rollback")
         done = await self._ratchet.decisions.take_back(self._chat.agent, batch, said, question=question)
         return batch[0].batch_id if done else CHANGED
-
-
-async def may_return(ratchet: Ratchet, agent: str, batch: Sequence[Deployment], actor: str) -> str | None:
-    """Why someone may not take back what took something back; None when they may. Its text goes live again."""
-    if not ratchet.people_of(agent).may_decide(actor):
-        return "That brings text live again that was taken out, so only an approver may; nothing was done."
-    freeze = (await ratchet.decisions.freezes.standing(agent, ratchet.clock.now())).freeze
-    if freeze is not None:
-        return "That brings text live again that was taken out, and deployments are frozen; unfreeze first."
-    return None
 
 
 async def standing(ratchet: Ratchet, agent: str) -> list[Deployment]:

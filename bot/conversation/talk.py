@@ -102,12 +102,13 @@ class Conversation:
             case Action.FEEDBACK | Action.EDIT:
                 return [await self._note(first, text)]
             case _:
-                return [self._chat.line(help_text(self._chat.offers().waiting))]
+                return [self._chat.line(help_text(self._chat.offers().waiting, await self._take_back.ways()))]
 
     async def _run(self) -> list[Card]:
         chat = self._chat
         if not chat.offers().may_take_back:
-            return [chat.line("Only people who are listed for this agent can start a run; ask one of them.")]
+            who = self._ratchet.people_of(chat.agent).to_ask
+            return [chat.line(f"Only people who are listed for this agent can start a run; ask {who}.")]
         now = self._ratchet.clock.now()
         window = Window(since=now - _RUN_WINDOW, until=now)
         report = await self._ratchet.runs.optimize(chat.agent, window, requested_by=chat.speaker.actor)

@@ -173,14 +173,21 @@ class Decisions:
     async def _require_listed(self, agent: str, said: Said) -> None:
         if not await self.allows_taking_back(agent, said):
             raise UsageError(
-                f"{said.actor!r} may not halt or take back deployments of {agent!r}; ask one of its approvers."
+                f"{said.actor!r} may not halt or take back deployments of {agent!r}; "
+                f"ask {self.people_of(agent).to_ask}."
             )
 
     async def take_back(
         self, agent: str, deployments: Sequence[Deployment], said: Said, *, question: UUID | None = None
     ) -> bool:
-        """Decides a rollback of live deployments; the worker does it. False when someone was faster."""
+        """Decides a rollback of live deployments; the worker does it. False when someone was faster.
+
+        Raises `UsageError` for someone who is not listed, or may not bring back what was taken out.
+        """
         await self._require_listed(agent, said)
+        refused = await self.refuses_return(agent, deployments, said.actor)
+        if refused is not None:
+            raise UsageError(refused)
         at = self.clock.now()
         named = [{"id": str(one.id), "prompt": one.prompt, "version": one.new_version} for one in deployments]
         return await self.deployments.take_back(
@@ -199,6 +206,18 @@ class Decisions:
             audit=audit_body("rollback", at=iso(at), **vars(said), deployments=named),
             at=at,
         )
+
+    async def refuses_return(self, agent: str, deployments: Sequence[Deployment], actor: str) -> str | None:
+        """Why this person may not take these back where that brings text live again that was taken out; None else.
+
+        It is held to what a deployment is held to.
+        """
+        if all(one.kind == "change" for one in deployments):
+            return None
+        policy = self.policy_of(agent)
+        block = None if policy.people.may_decide(actor) else policy.no_approver()
+        block = block or policy.alone() or (await self.gate(agent, None, actor)).block
+        return block and f"That brings text live again that was taken out, so nothing was done. {block.sentence}."
 
     async def halt(self, agent: str, said: Said) -> Stopped:
         """Halts what is under way and not live; what may be live already, the worker halts or takes back."""

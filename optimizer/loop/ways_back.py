@@ -87,7 +87,7 @@ class WaysBack:
         """
         people = self.people_of(agent)
         if not people.may_take_back(said.actor):
-            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask one of its approvers.")
+            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask {people.to_ask}.")
         at, batch_id = self.clock.now(), uuid4()
         approval = Approval(person=people.person(said.actor), actor=said.actor, words=said.words, at=at)
         known = await self.deployments.newest(agent, DEPLOYMENTS_MAX)

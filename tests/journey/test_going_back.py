@@ -51,6 +51,13 @@ async def test_one_of_two_items_is_taken_back_alone(world: World) -> None:
     assert await world.chain_holds()
 
 
+@pytest.mark.parametrize("words", ["roll back 1, 2 and 9", "take back only 1 and 9", "roll back 9"])
+async def test_a_number_that_is_not_in_the_list_stops_all_of_it(world: World, words: str) -> None:
+    dana = await two_items_live(world)
+    assert "There is no item 9 here, so nothing is done." in await dana.say(words)
+    assert (await world.live())["core"] == 2
+
+
 async def test_what_took_an_item_back_is_taken_back_after_a_yes(world: World) -> None:
     dana = await two_items_live(world)
     deployed = await world.text()
@@ -69,7 +76,7 @@ async def test_text_that_was_taken_out_is_brought_back_by_approvers_alone(world:
     sam = world.chat(SAM)
     await sam.open()
     assert "Taken back: core v3 is live without item 2" in await sam.say("take back only 2")
-    assert "only an approver may; nothing was done." in await sam.say("rollback")
+    assert "so nothing was done. You are not an approver of this agent; console:dana can decide." in await sam.say("rollback")
     assert (await world.live())["core"] == 3
     assert "Sam (console) took back item 2 of core v2" in await dana.say("status")
 
@@ -229,7 +236,9 @@ async def test_a_freeze_stops_what_brings_text_back_and_no_rollback(world: World
     dana = await two_items_live(world)
     await dana.say("freeze")
     assert "core v3 is live without item 1" in await dana.say("take back only 1")
-    assert "deployments are frozen; unfreeze first." in await dana.say("rollback")
+    assert "went live again" not in (answer := await dana.say("rollback"))
+    assert "brings text live again that was taken out, so nothing was done. Deployments are frozen since" in answer
+    assert 'can say "unfreeze"' in answer
     assert (await world.live())["core"] == 3
     await dana.say("roll back core to v1")
     assert "core runs v1 again (was v3), item 2 taken out." in await dana.say("yes")

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from optimizer.approve.machine import Refusal
-from optimizer.approve.people import People
-from optimizer.approve.policy import Policy, Tally, either
+from optimizer.approve.people import People, either
+from optimizer.approve.policy import Policy, Tally
 from optimizer.records.base import sha256_of
 from optimizer.records.freeze import Freeze, Standing
 from optimizer.records.session import Item, Session, Vote
