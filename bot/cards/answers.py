@@ -34,7 +34,7 @@ def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | N
         blocks.append(Line(f"Snoozed until {reader.clock(snoozed_until)}; nothing was decided."))
     pending = (ruling.session_state or session.state) is SessionState.pending
     left = [item for item in session.items if reached.get(item.id, item.state) is ItemState.open]
-    blocks += _left(left, pending=pending)
+    blocks += _left(left, "open" if ruling.noted else "deployable", pending=pending)
     header = subject(session.agent, session.environment)
     if result.batch_id is not None:
         return Card(header, tuple(blocks), ("status", "stop"))
@@ -87,11 +87,11 @@ def _noted(result: Decided, reader: Reader) -> Iterator[Block]:
             yield unfit_line(left)
 
 
-def _left(left: list[Item], *, pending: bool) -> Iterator[Block]:
+def _left(left: list[Item], still: str, *, pending: bool) -> Iterator[Block]:
     """What waits for a decision, and what is for a person to do."""
     deployable = [item.n for item in left if item.type is ItemType.prompt_change]
     by_hand = [item.n for item in left if item.type is not ItemType.prompt_change]
     if deployable and pending:
-        yield Line(f"Still deployable: {numbers(deployable)}.")
+        yield Line(f"Still {still}: {numbers(deployable)}.")
     if by_hand:
         yield Note(f'{are(by_hand)} for you to do; "done {by_hand[0]}" tells me when.')

@@ -8,6 +8,7 @@ from bot.cards.card import Block, Card, Gap, Line, Note
 from bot.cards.checked import checked_blocks, may_go_live
 from bot.cards.diff import item_diff
 from bot.cards.facts import facts_blocks
+from bot.cards.policies import standing_blocks
 from bot.cards.session import TITLE_CHARACTERS_MAX, item_line
 from bot.cards.words import (
     DETAIL_CHARACTERS_MAX,
@@ -20,6 +21,7 @@ from bot.cards.words import (
     sentence,
     subject,
 )
+from optimizer.approve.policy import Gate
 from optimizer.prompts.edits import problems
 from optimizer.records.deployment import Deployment, Plan
 from optimizer.records.facts import Fact
@@ -41,12 +43,17 @@ def show_card(
     texts: Mapping[str, str],
     deployments: Sequence[Deployment] = (),
     plan: Plan | None = None,
+    gate: Gate | None = None,
 ) -> Card:
-    """What the item would change and what it rests on. `texts`: the prompts as they are now; `plan`: of it alone."""
+    """What the item would change and what it rests on.
+
+    `texts`: the prompts as they are now; `plan`: of it alone; `gate`: what the policies say.
+    """
     fits = plan is None or may_go_live(item, plan)
     blocks: list[Block] = [
-        item_line(item, session, reader, deployments),
+        item_line(item, session, reader, deployments, gate),
         Line(f"Goal: {_GOAL[item.goal]}. {_standing(item, fits=fits)}"),
+        *(standing_blocks(item, gate, reader) if gate is not None and fits else ()),
         *_ties(session, item, texts),
         *(checked_blocks(item, plan) if plan is not None else ()),
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from bot.cards.card import Block, Line, Note
 from bot.cards.words import DETAIL_CHARACTERS_MAX, Reader, numbers, safe, sentence
+from optimizer.approve.people import either
 from optimizer.approve.policy import Block as Blocked
-from optimizer.approve.policy import Gate, Tally, either
+from optimizer.approve.policy import Gate, Tally
 from optimizer.records.deployment import LeftOut
 from optimizer.records.session import Item
 
@@ -37,6 +38,25 @@ def votes_mark(tally: Tally | None, reader: Reader) -> str:
     return f"{len(tally.people)} of {tally.needed}: {people}"
 
 
+def standing_blocks(item: Item, gate: Gate, reader: Reader) -> Iterator[Block]:
+    """On the card of one item: who said yes, who else has to, and what stands against it now."""
+    tally = gate.tallies.get(item.id)
+    if tally is None:
+        return
+    if tally.needed > 1 and not tally.people:
+        yield Note(f"It needs the yes of {tally.needed} people.")
+    elif tally.needed > 1:
+
+        def name(person: str) -> str:
+            return "you" if person == gate.person else reader.person(person)
+
+        names = [name(one) for one in tally.people[:_PEOPLE_SHOWN_MAX]]
+        whose = "Your yes" if names == ["you"] else f"The yes of {' and '.join(names)}"
+        yield Note(f"{whose} is {len(tally.people)} of {tally.needed}; {_missing(tally, name)}.")
+    if gate.block is not None:
+        yield Line(blocked_words(gate.block), "bad")
+
+
 def noted_lines(items: Sequence[Item], tallies: Mapping[UUID, Tally], reader: Reader) -> Iterator[Line]:
     """`Noted: your yes to 3 is 1 of 2; one more person has to approve: rui or sam.`"""
     alike: dict[Tally, list[int]] = {}
@@ -45,12 +65,12 @@ def noted_lines(items: Sequence[Item], tallies: Mapping[UUID, Tally], reader: Re
     for tally, found in alike.items():
         each = " for each" if len(found) > 1 else ""
         given = f"Noted: your yes to {numbers(found)} is {len(tally.people)} of {tally.needed}{each}"
-        yield Line(f"{given}; {_missing(tally, reader)}.", "good")
+        yield Line(f"{given}; {_missing(tally, reader.person)}.", "good")
 
 
-def _missing(tally: Tally, reader: Reader) -> str:
+def _missing(tally: Tally, name: Callable[[str], str]) -> str:
     missing = tally.needed - len(tally.people)
-    others = [reader.person(one) for one in tally.others[:_PEOPLE_SHOWN_MAX]]
+    others = [name(one) for one in tally.others[:_PEOPLE_SHOWN_MAX]]
     if missing < 1:
         return "it waits for an item that it needs; deploy both together"
     if len(others) < missing:

@@ -46,6 +46,7 @@ class Chat:
             may_take_back=people.may_take_back(self.speaker.actor),
             prompts=self.prompts,
             may_approve=self.gate.may_approve,
+            said_yes=self.gate.noted,
         )
 
     def line(self, text: str, choices: tuple[str, ...] | None = None) -> Card:

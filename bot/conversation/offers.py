@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from bot.conversation.asking import choices_for
 from bot.conversation.commands import Action, PendingItem, Question
@@ -34,6 +35,7 @@ class Offers:
     may_take_back: bool
     prompts: tuple[str, ...] = ()  # the names of the agent's
     may_approve: bool = True  # no policy stands against it now
+    said_yes: frozenset[UUID] = frozenset()  # items that have this person's yes, and wait for others
 
     @property
     def waiting(self) -> tuple[PendingItem, ...]:
@@ -67,8 +69,9 @@ class Offers:
         if orders.notices or not orders.orders:
             return False
         deploys = any(command.action is Action.DEPLOY for command in deciding)
-        approves = any(order.kind is Kind.approve for order in orders.orders)
-        if approves and not self.may_approve:
+        approved = frozenset[UUID]().union(*(one.items for one in orders.orders if one.kind is Kind.approve))
+        approves = bool(approved)
+        if approves and (not self.may_approve or approved <= self.said_yes):
             return False
         return deploys is approves and all(self._applies(order, self.session) for order in orders.orders)
 

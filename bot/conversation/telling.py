@@ -86,7 +86,8 @@ class Telling:
         texts = await self._texts(chosen)
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
         plans = {item.id: await self._ratchet.decisions.examine(session, item) for item in chosen if item.deployable}
-        cards = [show_card(session, item, reader, texts, deployments, plans.get(item.id)) for item in chosen]
+        gate = await self._chat.look()
+        cards = [show_card(session, item, reader, texts, deployments, plans.get(item.id), gate) for item in chosen]
         for card in cards:
             self._chat.shown.saw(card)
         return cards

@@ -161,6 +161,76 @@ async def test_a_day_that_has_had_its_deployments(database: Database) -> None:
     )
 
 
+async def test_nobody_alone_brings_back_what_was_taken_out_where_two_decide(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, approvals_min=2)
+    dana, sam = await opened(world), await opened(world, SAM)
+    await dana.say("deploy all")
+    assert "Live: core v2" in await sam.say("deploy all")
+    assert "without item 1" in await sam.say("take back only 1")
+    answer = await dana.say("rollback")
+    assert "so nothing was done. What goes live needs the yes of 2 people" in answer
+    assert "yes" not in dana.offered
+    assert "Always be short" not in await world.text()
+
+
+async def test_quiet_hours_hold_for_what_was_taken_out_too(database: Database) -> None:
+    quiet = {"start": "22:00", "end": "07:30", "timezone": "Europe/Paris"}
+    world = await world_of(database, SHORT, ASK, quiet_hours=quiet)
+    world.clock.advance(timedelta(hours=3))
+    dana = await opened(world)
+    await dana.say("deploy all")
+    await dana.say("take back only 1")
+    assert "Take that back?" in await dana.say("rollback")
+    world.clock.advance(timedelta(hours=18))
+    assert "Nothing is deployed until 07:30 Europe/Paris (quiet hours)." in await dana.say("rollback")
+    assert "Always be short" not in await world.text()
+
+
+async def test_who_said_yes_is_not_offered_to_say_it_again(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, approvals_min=2)
+    dana = await opened(world)
+    await dana.say("deploy 1")
+    assert "deploy 1" not in dana.offered
+    assert "deploy all" in dana.offered
+    answer = await dana.say("deploy all")
+    assert not any("deploy" in choice for choice in dana.offered)
+    assert "Still open: 1 and 2." in answer
+
+
+async def test_one_item_shows_who_said_yes_and_who_may(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK, approvals_min=2)
+    dana, sam = await opened(world), await opened(world, SAM)
+    assert "It needs the yes of 2 people." in await dana.say("show 1")
+    await dana.say("deploy 1")
+    shown = await sam.say("show 1")
+    assert "[1] Say it shorter (1 of 2: dana)" in shown
+    assert "The yes of dana is 1 of 2; one more person has to approve: rui or you." in shown
+    assert "deploy 1" in sam.offered
+    assert "Your yes is 1 of 2; one more person has to approve: rui or sam." in await dana.say("show 1")
+    assert "deploy 1" not in dana.offered
+
+
+async def test_whoever_may_not_is_told_who_may(database: Database) -> None:
+    world = await world_of(database, SHORT)
+    eve, mallory = await opened(world, EVE), await opened(world, "console:mallory")
+    for words in ("deploy all", "remove 1", "skip"):
+        for chat in (eve, mallory):
+            assert "You are not an approver of this agent; dana, rui or sam can decide." in await chat.say(words)
+    assert "ask dana, rui or sam" in await mallory.say("rollback")
+    assert "ask dana, rui or sam" in await mallory.say("freeze")
+    assert "ask dana, rui or sam" in await mallory.say("run optimization")
+
+
+async def test_the_help_names_the_ways_back_that_there_are(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK)
+    dana = await opened(world)
+    assert "take back only" not in await dana.say("help")
+    await dana.say("deploy all")
+    told = await dana.say("help")
+    for words in ("rollback · undo · stop", "take back only 1", "roll back core to v1", "freeze: why · unfreeze"):
+        assert words in told
+
+
 async def test_a_stranger_neither_freezes_nor_lifts(database: Database) -> None:
     world = await world_of(database, SHORT)
     mallory = await opened(world, "console:mallory")
