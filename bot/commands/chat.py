@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 from contextlib import AbstractAsyncContextManager
 
@@ -56,7 +57,8 @@ def _welcome(ratchet: Ratchet, agent: str) -> Card | None:
 
 
 def console_speaker(agent: str) -> Speaker:
-    return Speaker(agent, NAME, "terminal", console_actor())
+    """The user at this terminal; each is a chat of its own, so that a yes answers what was asked here."""
+    return Speaker(agent, NAME, f"terminal {os.getpid()}", console_actor())
 
 
 async def hold(

@@ -78,3 +78,9 @@ def test_what_is_no_way_back_is_one_sentence(live: Ratchet) -> None:
     said = live("rollback", "--agent", "x", "--to", "1")
     assert said.code == 2
     assert "may not take back deployments of 'x'; ask one of its approvers." in said.sentence
+
+
+def test_a_question_of_one_terminal_is_not_answered_in_another(live: Ratchet) -> None:
+    assert "Take it back?" in live.process("chat", "--agent", "x", replies="undo\n").out
+    assert "A yes alone deploys nothing." in live.process("chat", "--agent", "x", replies="yes\n").out
+    assert "Taken back" in live.process("chat", "--agent", "x", replies="undo\nyes\n").out
