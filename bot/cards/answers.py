@@ -16,7 +16,7 @@ from optimizer.records.findings import ItemType
 from optimizer.records.session import Item
 from optimizer.records.states import ItemState, SessionState
 
-QUESTION_CHARACTERS_MAX = 300
+QUESTION_CHARACTERS_MAX = 600  # a policy's sentence ends with who lifts it: that is not to be cut
 
 
 def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | None = None) -> Card:

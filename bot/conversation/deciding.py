@@ -14,7 +14,7 @@ from bot.cards.history import decided_by
 from bot.cards.refusals import refused_card
 from bot.cards.session import nothing_pending_card
 from bot.cards.words import items as item_words
-from bot.cards.words import numbers, sentence
+from bot.cards.words import numbers, safe, sentence
 from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Understood
 from bot.conversation.confirming import ask, confirmation_of, may_ask
@@ -158,7 +158,7 @@ class Deciding:
     async def _what_changed(self, session: Session) -> str:
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
         own = [one for one in deployments if one.session_id == session.id and one.state in LIVE]
-        return f"{own[0].prompt} v{own[0].new_version} went live" if own else "The prompt changed"
+        return f"{safe(own[0].prompt)} v{own[0].new_version} went live" if own else "The prompt changed"
 
 
 def _worked_on(one: Deployment) -> bool:

@@ -202,7 +202,7 @@ def _also(batch: Sequence[Deployment], wanted: set[UUID], held: set[UUID], numbe
 
 def _places(batch: Sequence[Deployment]) -> str:
     """`core v2 (v1 before)`."""
-    return " and ".join(f"{one.prompt} v{one.new_version} (v{one.base_version} before)" for one in batch)
+    return " and ".join(f"{safe(one.prompt)} v{one.new_version} (v{one.base_version} before)" for one in batch)
 
 
 def _returned(batch: Sequence[Deployment], numbered: Mapping[UUID, int]) -> str:
@@ -212,5 +212,5 @@ def _returned(batch: Sequence[Deployment], numbered: Mapping[UUID, int]) -> str:
         out = sorted(numbered[item] for item in one.undone if item in numbered)
         without = f"runs v{one.new_version}, without {items(out) if out else 'what was taken back'}"
         went = f"went back to v{one.target_version}" if one.kind == "to_version" else without
-        places.append(f"{one.prompt} {went}; before that it ran v{one.base_version}.")
+        places.append(f"{safe(one.prompt)} {went}; before that it ran v{one.base_version}.")
     return " ".join(places)

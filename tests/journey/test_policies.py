@@ -137,6 +137,16 @@ async def test_words_about_freezing_never_deploy(database: Database) -> None:
     assert "(if dana says deploy all, deploy all)" in await dana.say("status")
 
 
+async def test_a_long_reason_hides_nobody_who_could_lift_the_freeze(database: Database) -> None:
+    world = await world_of(database, SHORT, ASK)
+    dana, sam = await opened(world), await opened(world, SAM)
+    await dana.say("deploy all")
+    await dana.say("take back only 1")
+    await sam.say(f"freeze: {'the auditors are here and look at everything, ' * 5}")
+    for words in ("freeze", "rollback", "deploy 2", "status"):
+        assert 'dana, rui or sam can say "unfreeze"' in await dana.say(words), words
+
+
 async def test_quiet_hours_are_told_with_their_end(database: Database) -> None:
     quiet = {"start": "22:00", "end": "07:30", "timezone": "Europe/Paris"}
     world = await world_of(database, SHORT, quiet_hours=quiet)  # it is 07:00 in Paris
