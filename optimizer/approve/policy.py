@@ -137,8 +137,8 @@ class Policy:
             return None
         return Block(
             Refusal.not_allowed,
-            f"What goes live needs the yes of {needed} people, and this would have one; a later run proposes it again "
-            "if it still holds",
+            f"What goes live needs the yes of {needed} people, and this would have one; a run proposes it again in 7 "
+            "days, if it still holds",
         )
 
     def asked_for_it(self, session: Session, actor: str) -> Block | None:

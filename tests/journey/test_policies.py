@@ -143,7 +143,7 @@ async def test_a_long_reason_hides_nobody_who_could_lift_the_freeze(database: Da
     await dana.say("deploy all")
     await dana.say("take back only 1")
     await sam.say(f"freeze: {'the auditors are here and look at everything, ' * 5}")
-    for words in ("freeze", "rollback", "deploy 2", "status"):
+    for words in ("freeze", "rollback", "status"):
         assert 'dana, rui or sam can say "unfreeze"' in await dana.say(words), words
 
 
