@@ -75,7 +75,7 @@ async def scene(database: PostgresDatabase) -> Scene:
 @pytest.mark.parametrize("changed", ["playbooks", "system"])
 async def test_an_item_of_two_prompts_is_out_of_both_or_of_neither(scene: Scene, changed: str) -> None:
     batch = await scene.go(await scene.without(1))
-    before = dict(zip(("system", "playbooks"), await scene.texts(), strict=True))
+    before: dict[str, str] = dict(zip(("system", "playbooks"), await scene.texts(), strict=True))
     await scene.office.publish(changed, before[changed] + "By hand.\n")
     assert set(await scene.done(batch)) <= {"failed", "rolled_back"}
     assert dict(zip(before, await scene.texts(), strict=True)) == before | {changed: before[changed] + "By hand.\n"}
