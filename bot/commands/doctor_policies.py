@@ -13,12 +13,13 @@ def policy_line(slug: str, agent: AgentSettings) -> str:
     """`policy of blog-writer: 2 approvals; quiet 22:00 to 07:00 Europe/Paris; ...`, and what cannot work in it."""
     needed, there = agent.policy.approvals_min, len(set(agent.approvers))
     short = f" (only {count(there, 'approver')}: nothing can be deployed)" if 0 < there < needed else ""
-    return f"policy of {slug}: {count(needed, 'approval')}{short}; {'; '.join(_parts(agent.policy))}"
+    return f"policy of {slug}: {count(needed, 'approval')}{short}; {'; '.join(_parts(agent.policy, there))}"
 
 
-def _parts(policy: PolicySettings) -> Iterator[str]:
+def _parts(policy: PolicySettings, approvers: int) -> Iterator[str]:
     if policy.requester_excluded:
-        yield "not by who asked for the run"
+        short = f" (too few are left, of {approvers}, where an approver asked)"
+        yield f"not by who asked for the run{short if approvers == policy.approvals_min else ''}"
     if policy.deployments_per_day_max is not None:
         yield f"at most {count(policy.deployments_per_day_max, 'deployment')} in 24 hours"
     if policy.quiet_hours is not None:

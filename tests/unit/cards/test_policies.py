@@ -144,7 +144,8 @@ def test_doctor_says_what_is_in_effect_in_one_line() -> None:
     }
     strict = AgentSettings(approvers=("dana", "rui"), policy=PolicySettings.model_validate(policy))
     assert policy_line("blog-writer", strict) == (
-        "policy of blog-writer: 2 approvals; not by who asked for the run; at most 3 deployments in 24 hours; "
+        "policy of blog-writer: 2 approvals; not by who asked for the run (too few are left, of 2, where an approver "
+        "asked); at most 3 deployments in 24 hours; "
         "quiet 22:00 to 07:00 and sat, sun Europe/Paris; a session changes at most 30% of a prompt; "
         "1 pattern of protected text; a second yes passes: nothing"
     )
