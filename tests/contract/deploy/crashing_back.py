@@ -1,27 +1,19 @@
-"""Workers that are killed with -9 at every point of a way back, each time with an agent of its own.
-
-`python -m tests.contract.deploy.crashing_back DSN STORY` prints one JSON line: `{"batches": {agent: batch id}}`.
-"""
+"""Stories of ways back that are deployments of their own, for `killing`."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from optimizer.db.port import Database
 from optimizer.deploy.ways_back import NoWay
-from optimizer.deploy.worker import Worker
 from optimizer.records.deployment import Follow
 from optimizer.settings import AgentSettings, Environment, FileSettings, PromptSettings, Settings
 from optimizer.wiring import Ratchet, wire
 from tests.builders import DANA, TEXTS, Office, approve, make_item, rule_line, said
-from tests.contract.deploy.crashing import LEASE_SECONDS, POINTS_MAX, Points, Watched, opened
+from tests.contract.deploy.killing import kill_everywhere, opened
 
 BOTH = (rule_line(1), rule_line(2, "playbooks"))  # item 1 touches two prompts
 ALONE = (rule_line(5),)  # item 2 touches one
@@ -74,7 +66,7 @@ async def decided(office: Office, story: Story) -> UUID:
     return batch_id
 
 
-async def prepare(dsn: str, agents: Iterable[str], story: str) -> dict[str, UUID]:
+async def prepare(dsn: str, agents: Sequence[str], story: str) -> dict[str, UUID]:
     """Each agent right before the worker begins, with its batch."""
     async with opened(dsn) as database:
         return {agent: await decided(await opened_office(database, agent, story), STORIES[story]) for agent in agents}
@@ -84,38 +76,5 @@ async def opened_office(database: Database, agent: str, story: str) -> Office:
     return await Office(database, agent=agent, follow=STORIES[story].follow).open()
 
 
-async def work(dsn: str, agent: str, story: str, fatal: int | None) -> int:
-    """Works until it is done, or dies at the point; returns how many points there were."""
-    points = Points(fatal)
-    async with opened(dsn) as database:
-        office = Office(database, agent=agent, follow=STORIES[story].follow)
-        worker = Worker(
-            f"crashing-{agent}",
-            Watched(office.deployments, points),  # type: ignore[arg-type]
-            office.audit,
-            lambda _: Watched(office.registry, points),  # type: ignore[return-value]
-            office.clock,
-            LEASE_SECONDS,
-        )
-        await worker.work(agent)
-    return points.passed
-
-
-def main(dsn: str, story: str) -> None:
-    asyncio.run(prepare(dsn, ["counted"], story))
-    count = asyncio.run(work(dsn, "counted", story, None))
-    assert 0 < count < POINTS_MAX, count
-    batches = asyncio.run(prepare(dsn, [f"agent-{point}" for point in range(count)], story))
-    for point, agent in enumerate(batches):
-        child = os.fork()
-        if child == 0:
-            asyncio.run(work(dsn, agent, story, point))
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), f"the worker was not killed at point {point}"
-        assert os.WTERMSIG(status) == signal.SIGKILL, f"the worker failed by itself at point {point}"
-    print(json.dumps({"batches": {agent: str(batch) for agent, batch in batches.items()}}))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    kill_everywhere(prepare, STORIES[sys.argv[2]].follow, sys.argv[1], sys.argv[2])

@@ -29,8 +29,8 @@ from optimizer.records.deployment import Deployment, Follow
 from optimizer.records.states import LIVE, UNDER_WAY
 from optimizer.registries.port import Registry
 from tests.builders import TEXTS, Office, approve, make_item
-from tests.contract.deploy.crashing import opened
 from tests.contract.deploy.interfered import Interfered
+from tests.contract.deploy.killing import opened
 from tests.contract.deploy.outcome import NOT_AT_ALL, ONCE, outcome
 from tests.contract.registry.on_promptlayer import registry_on
 from tests.simulators.promptlayer import Fault, PromptLayer

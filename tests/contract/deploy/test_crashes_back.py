@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from collections import Counter
 from uuid import UUID
 
 import pytest
 
 from optimizer.db.postgres import PostgresDatabase
-from optimizer.deploy.worker import Worker
 from optimizer.prompts.edits import compose
 from optimizer.records.deployment import Deployment
 from optimizer.records.states import ItemState
 from tests.builders import PLAYBOOKS, SYSTEM, Office
-from tests.contract.deploy.crashing import LEASE_SECONDS
 from tests.contract.deploy.crashing_back import ALONE, BOTH, STORIES, Story
-
-
-async def crash_everywhere(dsn: str, story: str) -> dict[str, UUID]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contract.deploy.crashing_back", dsn, story, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0
-    return {agent: UUID(batch) for agent, batch in json.loads(output)["batches"].items()}
-
-
-async def finish(database: PostgresDatabase) -> None:
-    """A second worker, after the leases of the dead are over."""
-    office = Office(database)
-    survivor = Worker(
-        "survivor",
-        office.deployments,
-        office.audit,
-        lambda agent: Office(database, agent=agent).registry,
-        office.clock,
-    )
-    await asyncio.sleep(LEASE_SECONDS)
-    while await survivor.work():
-        pass
+from tests.contract.deploy.killing import crash_everywhere, finish
 
 
 def texts_after(story: Story) -> dict[str, str]:
@@ -58,7 +30,7 @@ def items_after(story: Story) -> list[ItemState]:
 @pytest.mark.parametrize("name", STORIES)
 async def test_a_crash_on_the_way_back_is_resumed(dsn: str, database: PostgresDatabase, name: str) -> None:
     story = STORIES[name]
-    batches = await crash_everywhere(dsn, name)
+    batches = await crash_everywhere("tests.contract.deploy.crashing_back", dsn, name)
     assert len(batches) >= 10
     await finish(database)
     for agent, batch_id in batches.items():

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from itertools import groupby
-from uuid import UUID
 
 import pytest
 
 from optimizer.db.postgres import PostgresDatabase
-from optimizer.records.deployment import Deployment, Follow
+from optimizer.records.deployment import Follow
 from optimizer.records.states import DeploymentState, ItemState
 from optimizer.stores.deployments import Stopped
 from tests.builders import SYSTEM, Office, approve, make_item
 from tests.contract.deploy.interfered import MOVES_TEXT, Interfered, end_leases, states
+from tests.contract.deploy.single import approved, only
 
 AT_ONCE, WORKER_DOES = Stopped(halted=1, decided=0), Stopped(halted=0, decided=1)
 # The worker's calls, in their order.
@@ -23,18 +23,6 @@ LATEST = ["current", "current", "publish", "version", "current", "current"]
 @pytest.fixture
 async def office(database: PostgresDatabase) -> Office:
     return await Office(database).open()
-
-
-async def approved(office: Office) -> UUID:
-    item = make_item(1)
-    decided = await office.decide(await office.pending([item]), approve(item))
-    assert decided.batch_id is not None
-    return decided.batch_id
-
-
-async def only(office: Office, batch_id: UUID) -> Deployment:
-    (deployment,) = await office.deployments.batch(batch_id)
-    return deployment
 
 
 def stopped_before(office: Office, number: int, answers: list[Stopped]) -> type[Interfered]:

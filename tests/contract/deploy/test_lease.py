@@ -9,10 +9,10 @@ import pytest
 
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.deploy.heartbeat import BEATS_PER_LEASE
-from optimizer.records.deployment import Deployment
 from optimizer.records.states import DeploymentState
-from tests.builders import Office, approve, make_item
+from tests.builders import Office
 from tests.contract.deploy.interfered import Interfered
+from tests.contract.deploy.single import approved, only
 
 LEASE_SECONDS = 2
 CALLS = ["current", "current", "publish", "version", "current", "current", "move_label", "current"]
@@ -21,18 +21,6 @@ CALLS = ["current", "current", "publish", "version", "current", "current", "move
 @pytest.fixture
 async def office(database: PostgresDatabase) -> Office:
     return await Office(database).open()
-
-
-async def approved(office: Office) -> UUID:
-    item = make_item(1)
-    decided = await office.decide(await office.pending([item]), approve(item))
-    assert decided.batch_id is not None
-    return decided.batch_id
-
-
-async def only(office: Office, batch_id: UUID) -> Deployment:
-    (deployment,) = await office.deployments.batch(batch_id)
-    return deployment
 
 
 async def let_it_end(office: Office, batch_id: UUID) -> None:
