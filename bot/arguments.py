@@ -134,9 +134,22 @@ def _commands_of_operators(add: Callable[..., Parser]) -> None:
         "put the templates for WhatsApp into the Twilio account",
         "Given again, nothing changes; it then shows whether WhatsApp approved them.",
     ).add_argument("what", choices=("setup",), help="create the templates, ask for their approval, show how they stand")
-    rollback = add("rollback", "take the last deployment back")
-    _agent(rollback)
-    rollback.add_argument("--prompt", metavar="NAME", help="only when it changed this prompt")
+    _add_halts(add)
+
+
+def _add_halts(add: Callable[..., Parser]) -> None:
+    """What stops deployments, and takes them back."""
+    freeze = add("freeze", "stop all deployments of an agent", "Whoever is listed may; rollback stays possible.")
+    _agent(freeze)
+    freeze.add_argument("--reason", default="", metavar="TEXT", help="why: shown to everyone until it is lifted")
+    _agent(add("unfreeze", "allow deployments again", "Approvers only."))
+    _rollback_options(
+        add(
+            "rollback",
+            "take the last deployment back",
+            "Or back to a version by its number, or some items of what was deployed last out of the text of today.",
+        )
+    )
 
 
 def _agent(parser: Parser) -> None:
@@ -192,6 +205,23 @@ def _uninstall_options(parser: Parser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--yes", action="store_true", help="drop without asking first")
     how.add_argument("--sql", action="store_true", help="print the script that drops it instead, to be pasted")
+
+
+def _rollback_options(parser: Parser) -> None:
+    _agent(parser)
+    parser.add_argument("--prompt", metavar="NAME", help="the last deployment of this prompt; with --to: which prompt")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--to", type=_positive, metavar="VERSION", help="back to this version")
+    how.add_argument(
+        "--item",
+        action="append",
+        default=[],
+        type=_positive,
+        metavar="N",
+        help="out with this item of what was deployed last; may be repeated",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what it would do, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask where more than the last deployment goes")
 
 
 def _number(text: str) -> float:

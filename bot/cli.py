@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 _FAILED, _INTERRUPTED = 1, 130
-_MODULES = {"import": "imports"}  # where the command's name is a word of Python
+_MODULES = {"import": "imports", "unfreeze": "freeze"}  # where the command's name is not its module's
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

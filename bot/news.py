@@ -54,8 +54,8 @@ class Newsroom:
         if notice.kind == "session_pending" and notice.session_id:
             return await self._list(notice, agent, UUID(notice.session_id))
         if notice.kind == "session_expired" and notice.session_id:
-            if not (await self.store.ignored(agent, UUID(notice.session_id))).told:
-                return None
+            ignored = await self.store.ignored(agent, UUID(notice.session_id))
+            return News(notice, f"notice:{notice.id}") if ignored.told else None
         return News(notice, f"notice:{notice.id}")
 
     async def _list(self, notice: Notice, agent: str, session_id: UUID) -> News | None:

@@ -18,6 +18,8 @@ _PENDING_MAX = 999
 # The output has one vocabulary for every reader; what it has no word for counts as its nearest one.
 _WRITTEN_AS = {
     Action.STOP: Action.SKIP,
+    Action.FREEZE: Action.SKIP,
+    Action.UNFREEZE: Action.NONE,
     Action.DONE: Action.FEEDBACK,
     Action.MUTE: Action.FEEDBACK,
     Action.MORE: Action.STATUS,

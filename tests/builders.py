@@ -186,7 +186,14 @@ class Office:
         )
         return run_id, answer
 
-    async def save(self, items: Sequence[Item], *, run_id: UUID | None = None, worker: str = "runner") -> UUID | None:
+    async def save(
+        self,
+        items: Sequence[Item],
+        *,
+        run_id: UUID | None = None,
+        worker: str = "runner",
+        requested_by: str | None = None,
+    ) -> UUID | None:
         """A run that found these items; None when the run was lost."""
         if run_id is None:
             run_id, answer = await self.start_run(worker)
@@ -201,7 +208,9 @@ class Office:
                 "environment": "prod",
                 "expires_at": iso(at + timedelta(days=3)),
                 "facts": [],
-                "header": Header(span="24h", sessions=240, cost_usd_mean=0.044).model_dump(mode="json"),
+                "header": Header(span="24h", sessions=240, cost_usd_mean=0.044, requested_by=requested_by).model_dump(
+                    mode="json"
+                ),
                 "watching": [],
                 "dropped": [],
             },
@@ -213,8 +222,8 @@ class Office:
         )
         return session_id if saved else None
 
-    async def pending(self, items: Sequence[Item]) -> Session:
-        id_ = await self.save(items)
+    async def pending(self, items: Sequence[Item], *, requested_by: str | None = None) -> Session:
+        id_ = await self.save(items, requested_by=requested_by)
         assert id_ is not None
         return await self.read(id_)
 
@@ -227,7 +236,7 @@ class Office:
         current = {name: await self.current(name) for name in TEXTS}
         items = [item for item in session.items if item.id in wanted]
         live = frozenset(item.id for item in session.items if item.state is ItemState.deployed)
-        return make_plan(items, current, self.refs, already_live=live)
+        return make_plan(items, current, self.refs, already_live=live, policy=self.policy, confirmed=confirmed)
 
     async def decide(
         self,

@@ -7,6 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Line, Note
+from bot.cards.checked import rehearsed_notes
+from bot.cards.policies import noted_lines, own_yes_line, unfit_line
 from bot.cards.session import UNTOLD_MAX, session_choices
 from bot.cards.words import Reader, are, numbers, safe, sentence, subject
 from optimizer.approve.door import Decided
@@ -14,7 +16,7 @@ from optimizer.records.findings import ItemType
 from optimizer.records.session import Item
 from optimizer.records.states import ItemState, SessionState
 
-QUESTION_CHARACTERS_MAX = 300
+QUESTION_CHARACTERS_MAX = 600  # a policy's sentence ends with who lifts it: that is not to be cut
 
 
 def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | None = None) -> Card:
@@ -27,11 +29,12 @@ def decided_card(result: Decided, reader: Reader, *, snoozed_until: datetime | N
                            " or sooner when it gets 1.5 times worse."))  # fmt: skip
     else:
         blocks += _moved(result, reached)
+        blocks += _noted(result, reader)
     if snoozed_until is not None:
         blocks.append(Line(f"Snoozed until {reader.clock(snoozed_until)}; nothing was decided."))
     pending = (ruling.session_state or session.state) is SessionState.pending
     left = [item for item in session.items if reached.get(item.id, item.state) is ItemState.open]
-    blocks += _left(left, pending=pending)
+    blocks += _left(left, "open" if ruling.noted else "deployable", pending=pending)
     header = subject(session.agent, session.environment)
     if result.batch_id is not None:
         return Card(header, tuple(blocks), ("status", "stop"))
@@ -56,6 +59,7 @@ def _moved(result: Decided, reached: dict[UUID, ItemState]) -> Iterator[Block]:
         prompts = ", ".join(f"{safe(one.prompt)} (now v{one.base_version})" for one in planned)
         yield Line(f"Approved: {numbers(approved)}. Publishing a new version of {prompts}.", "good")
         yield from (Note(sentence(one)) for one in (plan.untold if plan else ())[:UNTOLD_MAX])
+        yield from rehearsed_notes(plan) if plan else ()
     reasons = {left.item: left.reason for left in (plan.left_out if plan else ())}
     for item in session.items:
         if reached.get(item.id) is ItemState.failed:
@@ -71,11 +75,23 @@ def _moved(result: Decided, reached: dict[UUID, ItemState]) -> Iterator[Block]:
         yield Line(f"Done: {numbers(done)}. The next runs check whether it helped.")
 
 
-def _left(left: list[Item], *, pending: bool) -> Iterator[Block]:
+def _noted(result: Decided, reader: Reader) -> Iterator[Block]:
+    """The yes that others have to join, and what stays open although it was given."""
+    noted = result.ruling.noted
+    yield from noted_lines([item for item in result.session.items if item.id in noted], result.tallies, reader)
+    moved = {move.item for move in result.ruling.moves}
+    for left in result.plan.left_out if result.plan else ():
+        if left.may_confirm:
+            yield own_yes_line(left)
+        elif left.item not in moved:
+            yield unfit_line(left)
+
+
+def _left(left: list[Item], still: str, *, pending: bool) -> Iterator[Block]:
     """What waits for a decision, and what is for a person to do."""
     deployable = [item.n for item in left if item.type is ItemType.prompt_change]
     by_hand = [item.n for item in left if item.type is not ItemType.prompt_change]
     if deployable and pending:
-        yield Line(f"Still deployable: {numbers(deployable)}.")
+        yield Line(f"Still {still}: {numbers(deployable)}.")
     if by_hand:
         yield Note(f'{are(by_hand)} for you to do; "done {by_hand[0]}" tells me when.')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -23,14 +23,10 @@ from optimizer.text.numbers import count
 FACTS_MAX = 6  # of one item
 _NUMBERS_MAX = 3  # in one tag
 _WORDS_CHARACTERS_MAX = 60
-_ENDS_CHARACTERS = 60
+_ENDS_CHARACTERS = 40
 _ID_CHARACTERS = 8
 _PEOPLE_MAX = 6
 _TAB = "    "
-_UNDONE = {
-    "without": "It takes items back: what it brought is the text without them.",
-    "to_version": "It goes back to an earlier version.",
-}
 
 _Origin = tuple[int, tuple[UUID, ...]]
 
@@ -47,22 +43,20 @@ def blame_card(blamed: Blamed, environment: str, reader: Reader) -> Card:
 
 
 def _header(blamed: Blamed, environment: str) -> str:
-    runs = "which runs" if blamed.is_running else "which does not run"
+    runs = {True: ", which runs", False: ", which does not run", None: ""}[blamed.is_running]
     labels = f" (label {', '.join(safe(label) for label in blamed.labels)})" if blamed.labels else ""
-    return f"{subject(blamed.agent, environment)}: {safe(blamed.prompt)} v{blamed.version}, {runs}{labels}"
+    return f"{subject(blamed.agent, environment)}: {safe(blamed.prompt)} v{blamed.version}{runs}{labels}"
 
 
 def _summary(blamed: Blamed, named: Mapping[int, Brought]) -> str:
-    ours = sum(named[one.version].by == "ratchet" for one in blamed.sentences)
-    by_hand = sum(named[one.version].by == "hand" for one in blamed.sentences)
-    base = len(blamed.sentences) - ours - by_hand
-    hand = f", {by_hand:,} by hand since" if by_hand else ""
+    by = Counter(named[one.version].by for one in blamed.sentences)
+    told = {"base": "stood there before Ratchet", "ratchet": "came with it", "hand": "came by hand since"}
+    parts = [f"{by[who]:,} {what}" for who, what in told.items() if by[who]]
     taken = sum(named[mark.version].by == "ratchet" for mark in blamed.gone)
     places = "one place" if taken == 1 else f"{taken:,} places"
-    gone = f" It took something out in {places}." if taken else ""
+    gone = f" Ratchet took something out in {places}." if taken else ""
     same = f" It has the text of v{blamed.text_of}." if blamed.text_of != blamed.version else ""
-    opening = f"Of {count(len(blamed.sentences), 'sentence')}, {base:,} stood there before Ratchet"
-    return f"{opening}, {ours:,} came with it{hand}.{gone}{same}"
+    return f"{count(len(blamed.sentences), 'sentence')}: {', '.join(parts) or 'it is empty'}.{gone}{same}"
 
 
 class _Stretch(NamedTuple):
@@ -198,7 +192,8 @@ def _by(one: Brought, reader: Reader) -> str:
     approvals = one.provenance.approvals[:_PEOPLE_MAX]
     more = len(one.provenance.approvals) - len(approvals)
     people = [_approval(approval, reader) for approval in approvals] + ([f"{more} more"] if more else [])
-    return f", approved by {' and '.join(people)}" if people else ""
+    did = "approved" if one.kind == "change" else "decided"
+    return f", {did} by {' and '.join(people)}" if people else ""
 
 
 def _approval(one: Approval, reader: Reader) -> str:
@@ -211,18 +206,19 @@ def _approval(one: Approval, reader: Reader) -> str:
 
 
 def _evidence(one: Brought) -> Iterator[Block]:
-    undone = _UNDONE.get(one.kind)
-    if undone:
-        yield Line(undone)
+    back = one.kind != "change"
+    if back and one.provenance.items:
+        yield Line("It took back:")
     for item in one.provenance.items:
         second = f"by a second yes: {', '.join(safe(check) for check in item.confirmed)}" if item.confirmed else ""
-        yield ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), second)
-        for fact in item.facts[:FACTS_MAX]:
+        yield ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), "" if back else second)
+        facts = () if back else item.facts
+        for fact in facts[:FACTS_MAX]:
             yield Line(f"- {fact_sentence(fact)}")
-        if len(item.facts) > FACTS_MAX:
-            yield Note(f"and {count(len(item.facts) - FACTS_MAX, 'fact')} more.")
+        if len(facts) > FACTS_MAX:
+            yield Note(f"and {count(len(facts) - FACTS_MAX, 'fact')} more.")
     if one.verdict is not None:
-        yield Line(f"What it did{verdict_words(one.verdict)}")
+        yield Line(f"v{one.version} in traffic{verdict_words(one.verdict)}")
     ids = {"Session": one.provenance.session_id, "deployment": one.deployment_id}
     told = ", ".join(f"{name} {str(id_)[:_ID_CHARACTERS]}" for name, id_ in ids.items() if id_)
     if told:

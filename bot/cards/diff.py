@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from bot.cards.card import Block, DiffKind, DiffLine, DiffPart, Heading, Note
 from bot.cards.words import safe
 from optimizer.errors import InputError
-from optimizer.prompts.diff import Hunk, Part, elision, word_diff
+from optimizer.prompts.diff import Hunk, Part, elision, prompt_diff, word_diff
 from optimizer.prompts.edits import compose
 from optimizer.prompts.hidden import visible
 from optimizer.records.base import sha256_of
@@ -30,7 +30,7 @@ def item_diff(item: Item, texts: Mapping[str, str]) -> Iterator[Block]:
         yield Heading(f"{safe(prompt)}:")
         if base is not None and sha256_of(base) == item.base_sha256.get(prompt):
             try:
-                yield from diff_lines(word_diff(base, compose(base, edits), context_words=_CONTEXT_WORDS))
+                yield from text_diff(base, compose(base, edits))
                 continue
             except InputError as error:
                 yield Note(safe(str(error), 200))
@@ -38,6 +38,14 @@ def item_diff(item: Item, texts: Mapping[str, str]) -> Iterator[Block]:
             yield Note("The prompt was changed since: these edits were made for the text before.")
         for edit in edits:
             yield from diff_lines(word_diff(edit.find, edit.replace, context_words=_CONTEXT_WORDS))
+
+
+def text_diff(old: str, new: str) -> Iterator[Block]:
+    """The hunks, below the message of the template in which they stand where it has several."""
+    for message, hunks in prompt_diff(old, new, context_words=_CONTEXT_WORDS):
+        if message:
+            yield Heading(f"{message}:")
+        yield from diff_lines(hunks)
 
 
 def diff_lines(hunks: Sequence[Hunk]) -> Iterator[DiffLine | Note]:

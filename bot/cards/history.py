@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from bot.cards.card import Block, Card, Line, Note
+from bot.cards.watched import moved
+from bot.cards.ways_back import event_words, order_words
 from bot.cards.words import Reader, numbers, safe, sentence, subject
 from optimizer.records.states import DeploymentState, ItemState, SessionState
 
@@ -71,7 +73,15 @@ def decision(body: Mapping[str, Any]) -> str:
     """What a decision did. One that moved no item and did not skip the session put it off."""
     if body.get("session_state") == SessionState.skipped:
         return "skipped the session"
-    return item_changes([(int(item["n"]), ItemState(item["to"])) for item in body.get("items", ())]) or "snoozed it"
+    moved = item_changes([(int(item["n"]), ItemState(item["to"])) for item in body.get("items", ())])
+    return ", ".join(filter(None, (moved, _votes(body.get("votes", ()))))) or "snoozed it"
+
+
+def _votes(votes: Sequence[Mapping[str, Any]]) -> str:
+    """`said yes to 3 (1 of 2)`. How many people: the audit names them, a notice counts them."""
+    told = [(one["n"], one["people"] if isinstance(one["people"], int) else len(one["people"])) for one in votes]
+    each = ", ".join(f"{n} ({people} of {vote['needed']})" for (n, people), vote in zip(told, votes, strict=True))
+    return f"said yes to {each}" if each else ""
 
 
 def item_changes(moves: Sequence[tuple[int, ItemState]]) -> str:
@@ -104,13 +114,21 @@ def _told(body: Mapping[str, Any]) -> Iterator[str]:
         case "decision":
             yield f'{decision(body)} ("{safe(str(body.get("words", "")), _WORDS_CHARACTERS_MAX)}")'
         case "rollback":
-            yield f"asked to take back {_places(body.get('deployments', ()))}"
+            ways = [order_words(one) for one in body.get("deployments", ()) if one.get("kind", "change") != "change"]
+            yield f"asked to take back {', '.join(ways) if ways else _places(body.get('deployments', ()))}"
+        case "freeze":
+            reason = safe(str(body.get("reason") or ""), _WORDS_CHARACTERS_MAX)
+            yield f"froze all deployments{f': {reason}' if reason else ''}"
+        case "unfreeze":
+            yield "lifted the freeze"
         case "halt":
             yield "halted what was not live yet"
         case "expired":
             yield "the items expired without a decision"
         case "deployment":
             yield from _deployment(body)
+        case "label_moved":
+            yield f"somebody {moved(body)}, where v{body.get('new_version')} was live"
         case "prompt_imported":
             yield f"{safe(str(body.get('prompt', '')))} v{body.get('version')} came with an import"
         case _:
@@ -122,6 +140,9 @@ def _deployment(body: Mapping[str, Any]) -> Iterator[str]:
     reason = sentence(str(body.get("reason") or "no reason was recorded"))
     if body.get("step") == "roll_back" and body.get("phase") == "failed":
         yield f"{prompt} could not be taken back from v{new}: {reason}"
+        return
+    if way := event_words(str(body.get("to")), body):
+        yield f"{way.removesuffix('.')}"
         return
     match body.get("to"):
         case DeploymentState.live.value:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.cards.card import Block, Card, Gap, Line, Note
+from bot.cards.checked import checked_blocks, may_go_live
 from bot.cards.diff import item_diff
 from bot.cards.facts import facts_blocks
+from bot.cards.policies import standing_blocks
 from bot.cards.session import TITLE_CHARACTERS_MAX, item_line
 from bot.cards.words import (
     DETAIL_CHARACTERS_MAX,
@@ -19,8 +21,9 @@ from bot.cards.words import (
     sentence,
     subject,
 )
+from optimizer.approve.policy import Gate
 from optimizer.prompts.edits import problems
-from optimizer.records.deployment import Deployment
+from optimizer.records.deployment import Deployment, Plan
 from optimizer.records.facts import Fact
 from optimizer.records.findings import ItemType
 from optimizer.records.session import Item, Session
@@ -39,18 +42,26 @@ def show_card(
     reader: Reader,
     texts: Mapping[str, str],
     deployments: Sequence[Deployment] = (),
+    plan: Plan | None = None,
+    gate: Gate | None = None,
 ) -> Card:
-    """What the item would change and what it rests on. `texts`: the prompts as they are now."""
+    """What the item would change and what it rests on.
+
+    `texts`: the prompts as they are now; `plan`: of it alone; `gate`: what the policies say.
+    """
+    fits = plan is None or may_go_live(item, plan)
     blocks: list[Block] = [
-        item_line(item, session, reader, deployments),
-        Line(f"Goal: {_GOAL[item.goal]}. {_standing(item)}"),
+        item_line(item, session, reader, deployments, gate),
+        Line(f"Goal: {_GOAL[item.goal]}. {_standing(item, fits=fits)}"),
+        *(standing_blocks(item, gate, reader) if gate is not None and fits else ()),
         *_ties(session, item, texts),
+        *(checked_blocks(item, plan) if plan is not None else ()),
     ]
     if item.edits:
         blocks += [Gap(), *item_diff(item, texts)]
     facts = list(facts_blocks(_facts(session, item)))
     blocks += [Gap(), *facts] if facts else []
-    return Card(_header(session, item), tuple(blocks), _choices(item, f"tell me more about {item.n}"))
+    return Card(_header(session, item), tuple(blocks), _choices(item, f"tell me more about {item.n}", fits=fits))
 
 
 def explain_card(session: Session, item: Item, reader: Reader) -> Card:
@@ -75,13 +86,13 @@ def _facts(session: Session, item: Item) -> list[Fact]:
     return [fact for fact in found if fact is not None]
 
 
-def _standing(item: Item) -> str:
+def _standing(item: Item, *, fits: bool) -> str:
     """Whether and how it can go live."""
     if item.type is not ItemType.prompt_change:
         return f"For you to do: {_HOW[item.type]}."
     prompts = ", ".join(safe(prompt) for prompt in item.prompts)
     if item.state is ItemState.open:
-        return f"Deployable: it changes {prompts}."
+        return f"Deployable: it changes {prompts}." if fits else f"It changes {prompts}."
     return f"It changes {prompts}, and is not open any more."
 
 
@@ -122,11 +133,13 @@ def _how(item: Item) -> str:
     )
 
 
-def _choices(item: Item, other: str) -> tuple[str, ...]:
+def _choices(item: Item, other: str, *, fits: bool = True) -> tuple[str, ...]:
     if item.state is ItemState.removed:
         return (f"restore {item.n}", other)
     if item.state is not ItemState.open:
         return ("status", "history")
-    if item.type is ItemType.prompt_change:
+    if item.type is ItemType.prompt_change and fits:
         return (f"deploy {item.n}", f"remove {item.n}", other)
+    if item.type is ItemType.prompt_change:
+        return (f"remove {item.n}", other)
     return (f"done {item.n}", f"remove {item.n}", other)

@@ -6,8 +6,10 @@ from bot.cards.card import Card, Line, Note, Tone
 from bot.cards.deployments import TAKE_BACK
 from bot.cards.digest import digest_card
 from bot.cards.history import decision
+from bot.cards.policies import frozen_notice
 from bot.cards.verdict import verdict_line
 from bot.cards.watched import watched
+from bot.cards.ways_back import event_words, order_words
 from bot.cards.words import Reader, safe, sentence, subject
 from optimizer.records.verdict import Verdict
 from optimizer.stores.audit import Notice
@@ -28,9 +30,10 @@ def notice_card(notice: Notice, agent: str, environment: str, reader: Reader) ->
     line = noticed.line if noticed else _line(notice, reader)
     ago = f", {reader.ago(notice.created_at)}"
     line = Line(line.text.removesuffix(".") + f"{ago}.", line.tone)
-    note = TAKE_BACK if notice.kind == "deployment_live" else noticed.advice if noticed else None
+    change = notice.kind == "deployment_live" and "kind_of_deployment" not in notice.body
+    note = TAKE_BACK if change else noticed.advice if noticed else None
     blocks = (line, Note(note)) if note else (line,)
-    choices = ("rollback", "status") if notice.kind == "deployment_live" else ("status",)
+    choices = ("rollback", "status") if change else ("status",)
     if notice.kind == "session_pending":
         choices = ("show all", "skip")
     return Card(subject(agent, environment), blocks, choices)
@@ -44,11 +47,18 @@ def _line(notice: Notice, reader: Reader) -> Line:
     if notice.kind in _SESSIONS:
         tone: Tone = "bad" if notice.kind == "session_alarm" else "plain"
         return Line(_SESSIONS[notice.kind], tone)
+    if way := event_words(notice.kind.removeprefix("deployment_"), body):
+        return Line(f"{way}.", "bad" if notice.kind == "deployment_failed" else "plain")
     match notice.kind:
         case "decision":
             return Line(f"{who} {decision(body)}.")
         case "rollback_decided":
-            return Line(f"{who} took the last deployment back.")
+            ways = [order_words(one) for one in body.get("deployments", ()) if one.get("kind", "change") != "change"]
+            return Line(f"{who} took back {', '.join(ways)}." if ways else f"{who} took the last deployment back.")
+        case "frozen":
+            return frozen_notice(who, body.get("reason"))
+        case "unfrozen":
+            return Line(f"{who} lifted the freeze: deployments are possible again.", "good")
         case "deployment_halted":
             return Line(f"{who} halted what was not live yet.")
         case "deployment_stopping":
@@ -56,7 +66,8 @@ def _line(notice: Notice, reader: Reader) -> Line:
         case "deployment_live":
             return Line(f"Live: {prompt} v{new} (was v{base}).", "good")
         case "deployment_failed":
-            return Line(f"{prompt} did not go live, v{base} stays: {reason}", "bad")
+            stays = "" if body.get("overtaken") else f", v{base} stays"
+            return Line(f"{prompt} did not go live{stays}: {reason}", "bad")
         case "deployment_rolled_back":
             return Line(f"Taken back: {prompt} runs v{base} again, after v{new}.")
         case "rollback_failed":

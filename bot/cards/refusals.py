@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.cards.card import Card, Line
 from bot.cards.history import Past, by_whom
+from bot.cards.policies import blocked_words, own_yes_line, unfit_line
 from bot.cards.session import session_choices
 from bot.cards.words import Reader, items, subject
 from optimizer.approve.door import Decided
@@ -19,12 +20,19 @@ _SENTENCES = {
     Refusal.changed: "The content is not what you were shown, so nothing was done; please look at it again.",
     Refusal.stale: "The prompt changed since you saw {which}, so nothing was done; a run reads the new text.",
     Refusal.nothing: "None of that is open any more, so nothing was done.",
-    Refusal.confirm: "That needs a second yes, item by item, so nothing was done; ask for the item by its number.",
+    Refusal.confirm: "That needs a second yes, for each item by itself, so nothing was done.",
+    Refusal.unfit: "None of that can go live as it is, so nothing was done.",
+    # Policies have a sentence of their own, which says who or what lifts them.
+    Refusal.requester: "You asked for this run, so nothing was done; another approver has to say yes.",
     Refusal.frozen: "Deployments of this agent are frozen, so nothing was done; an approver can lift that.",
+    Refusal.quiet: "These are quiet hours, so nothing was done; send it again when they are over.",
+    Refusal.capped: "There were enough deployments for a day, so nothing was done; send it again later.",
     Refusal.busy: "This prompt is being deployed just now, so nothing was done; send it again in a minute.",
     Refusal.unclear: "These orders contradict each other, so nothing was done; please send one of them.",
     Refusal.conflict: "Someone else decided just then, so nothing was done; look, then send it again.",
 }
+_BY_ITEM = frozenset({Refusal.confirm, Refusal.unfit})
+_ALONE_MAX = 3
 # What is not here depends on the items.
 _CHOICES = {
     Refusal.not_allowed: ("status", "help"),
@@ -34,7 +42,10 @@ _CHOICES = {
     Refusal.skipped: ("run optimization", "status"),
     Refusal.changed: ("show all", "status"),
     Refusal.stale: ("run optimization", "status"),
-    Refusal.frozen: ("status", "history"),
+    Refusal.requester: ("status", "history"),
+    Refusal.frozen: ("unfreeze", "status"),
+    Refusal.quiet: ("status", "history"),
+    Refusal.capped: ("status", "history"),
     Refusal.busy: ("status", "stop"),
     Refusal.conflict: ("status", "show all"),
 }
@@ -50,8 +61,13 @@ def refused_card(result: Decided, reader: Reader, by: Past | None = None) -> Car
         when=reader.ago(session.expires_at),
         which=items(stale) if stale else "it",
     )
-    choices = _CHOICES.get(refusal) or session_choices(session.items)
-    return Card(subject(session.agent, session.environment), (Line(text, "bad"),), choices)
+    if result.block is not None:
+        text = f"Nothing was done. {blocked_words(result.block)}"
+    left = result.plan.left_out if result.plan and refusal in _BY_ITEM else ()
+    lines = [own_yes_line(one) if one.may_confirm else unfit_line(one) for one in left]
+    alone = tuple(f"deploy {one.n}" for one in left if one.may_confirm)[:_ALONE_MAX]
+    choices = (*alone, "status") if alone else _CHOICES.get(refusal) or session_choices(session.items)
+    return Card(subject(session.agent, session.environment), (Line(text, "bad"), *lines), choices)
 
 
 def _first(by: Past, reader: Reader) -> str:

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from bot.cards.card import Block, Card, Gap, Heading, ItemLine, Line, Note
+from bot.cards.policies import gate_blocks, votes_mark
 from bot.cards.verdict import verdict_line
 from bot.cards.words import REASON_CHARACTERS_MAX, Reader, length, numbers, safe, sentence, subject
+from optimizer.approve.policy import Gate
 from optimizer.records.deployment import Deployment
 from optimizer.records.findings import Goal, ItemType, Watching
 from optimizer.records.report import RunReport
@@ -40,18 +42,21 @@ _MARKS = {
 _NO_ANSWERS = ("status", "history", "run optimization")
 
 
-def session_card(session: Session, reader: Reader, deployments: Sequence[Deployment] = ()) -> Card:
-    """The whole message; `deployments` tell as which version an item went live."""
+def session_card(
+    session: Session, reader: Reader, deployments: Sequence[Deployment] = (), gate: Gate | None = None
+) -> Card:
+    """The whole message; `deployments` tell as which version an item went live, `gate` what the policies say."""
     blocks: list[Block] = list(_opening(session.header, session.watching))
     for goal, (name, noun) in _GOALS.items():
         items = [item for item in session.items if item.goal is goal]
         if items:
             blocks.append(Heading(f"{name} ({count(len(items), noun)}):"))
-            blocks += [item_line(item, session, reader, deployments) for item in items]
+            blocks += [item_line(item, session, reader, deployments, gate) for item in items]
     over = _over(session)
     summary = over[0] if over else _summary(session.items)
     blocks += [Gap(), Line(summary)] if summary else []
-    blocks += untold_notes(session.header.untold) if to_deploy(session.items) and not over else []
+    if to_deploy(session.items) and not over:
+        blocks += [*(gate_blocks(gate) if gate else ()), *untold_notes(session.header.untold)]
     return Card(
         header=_header(session.agent, session.environment, session.until, reader),
         blocks=tuple(blocks),
@@ -74,10 +79,18 @@ def nothing_pending_card(agent: str, environment: str) -> Card:
     return Card(subject(agent, environment), (Line("Nothing waits for a decision."),), _NO_ANSWERS[::-1])
 
 
-def item_line(item: Item, session: Session, reader: Reader, deployments: Sequence[Deployment] = ()) -> ItemLine:
+def item_line(
+    item: Item,
+    session: Session,
+    reader: Reader,
+    deployments: Sequence[Deployment] = (),
+    gate: Gate | None = None,
+) -> ItemLine:
     """`[3] Ghost block stands twice (live as v2)`."""
     closed = item.state is not ItemState.open
-    mark = _mark(item, deployments) if closed else _waiting(item, session, reader)
+    votes = votes_mark(gate.tallies.get(item.id), reader) if gate else ""
+    open_mark = ", ".join(filter(None, (_waiting(item, session, reader), votes)))
+    mark = _mark(item, deployments) if closed else open_mark
     prompts = tuple(safe(prompt) for prompt in item.prompts) if item.deployable else ()
     return ItemLine(item.n, safe(item.title, TITLE_CHARACTERS_MAX), mark, closed, prompts)
 
@@ -156,7 +169,8 @@ def _waiting(item: Item, session: Session, reader: Reader) -> str:
 
 def _mark(item: Item, deployments: Sequence[Deployment]) -> str:
     own = [one for one in deployments if item.id in one.items]
-    if any(one.state is DeploymentState.rolled_back for one in own):
+    out = any(item.id in one.undone and one.stands for one in deployments)
+    if out or any(one.state is DeploymentState.rolled_back for one in own):
         return "taken back"
     if own and all(one.state in LIVE for one in own):
         versions = list(dict.fromkeys(f"v{one.new_version}" for one in own))

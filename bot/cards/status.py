@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from bot.cards.card import Block, Card, Line, Note
 from bot.cards.deployments import deployment_line, numbers_of, standing_line
+from bot.cards.policies import gate_blocks
 from bot.cards.session import session_choices, to_deploy, to_do
 from bot.cards.undelivered import undelivered_lines
 from bot.cards.watched import standing_watched
 from bot.cards.words import Reader, length, numbers, subject
+from optimizer.approve.policy import Gate
 from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.records.deployment import Deployment
 from optimizer.records.messages import Delivery
@@ -28,16 +30,18 @@ def status_card(
     deployments: Sequence[Deployment],
     reader: Reader,
     sightings: Sequence[Sighting] = (),
+    gate: Gate | None = None,
     troubled: Sequence[Delivery] = (),
 ) -> Card:
     """`session`: the newest one, whatever its state; `deployments`: the newest first; `sightings`: of them.
 
-    `troubled`: messages that were not delivered, newest first.
+    `gate`: what the policies say. `troubled`: messages that were not delivered, newest first.
     """
     pending = session is not None and session.state is SessionState.pending and reader.now < session.expires_at
     blocks: list[Block] = list(_session_blocks(session, reader)) if session and pending else []
     if not blocks:
         blocks.append(Line("Nothing waits for a decision."))
+    blocks += gate_blocks(gate) if gate else ()
     shown = numbers_of(session)
     under_way = [one for one in deployments if one.state in UNDER_WAY or (one.state in LIVE and not one.stands)]
     live = newest_of_each_prompt(deployments)

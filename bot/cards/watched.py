@@ -14,6 +14,13 @@ from optimizer.records.states import DeploymentState
 from optimizer.records.watched import Sighting
 from optimizer.text.numbers import count
 
+# What became of the deployment that published a version of ours, told beside its number.
+_OURS = {
+    "failed": "a deployment published it, and failed",
+    "halted": "a deployment published it, and was halted",
+    "rolled_back": "a deployment that was taken back",
+}
+
 
 class Watched(NamedTuple):
     """A sentence, and what it means or what helps."""
@@ -62,7 +69,7 @@ def standing_watched(
             if told is not None:
                 yield told.line
         left = noticed.get((one.id, "left_behind"))
-        if left is not None:
+        if left is not None and left.value:
             versions = ", ".join(f"v{safe(version)}" for version in left.value.split(", "))
             yield Note(f"Left in the registry by a deployment, without a label: {safe(one.prompt)} {versions}.")
 
@@ -91,19 +98,23 @@ def _still_old(body: Mapping[str, Any], prompt: str, new: str) -> Watched:
     return _said(line, "bad", advice)
 
 
-def _moved(body: Mapping[str, Any], prompt: str, new: str, reader: Reader) -> Watched:
-    version, label = body.get("version"), safe(str(body.get("label") or ""))
-    at = f" ({reader.clock(datetime.fromisoformat(str(body['moved_at'])))})" if body.get("moved_at") else ""
-    where = f"v{version}"
-    if body.get("of_deployment"):
-        where += f", which a deployment of ours published ({safe(str(body['of_deployment'])).replace('_', ' ')})"
+def moved(body: Mapping[str, Any], at: str = "") -> str:
+    """`put prod of core on v3 at 14:05 UTC`: what somebody did; `at` with a blank before it."""
+    prompt, label, version = safe(str(body.get("prompt", ""))), safe(str(body.get("label") or "")), body.get("version")
+    ours = f" ({_OURS.get(str(body['of_deployment']), 'of ours')})" if body.get("of_deployment") else ""
     if version is None:
-        what = f"the label {label}" if label else "every version"
-        line = f"Somebody took away {what} of {prompt}; {new} was live there{at}."
-    elif not label:
-        line = f"Somebody published {prompt} {where}, over {new}, and the agent loads the newest{at}."
-    else:
-        back = "back on" if body.get("is_base") else "on"
-        line = f"Somebody put {label} of {prompt} {back} {where}; {new} was live there{at}."
+        return f"took away {f'the label {label}' if label else 'every version'} of {prompt}{at}"
+    if not label:
+        return f"published {prompt} v{version}{ours}{at}"
+    return f"put {label} of {prompt} {'back on' if body.get('is_base') else 'on'} v{version}{ours}{at}"
+
+
+def _moved(body: Mapping[str, Any], prompt: str, new: str, reader: Reader) -> Watched:
+    at = f" at {reader.clock(datetime.fromisoformat(str(body['moved_at'])))}" if body.get("moved_at") else ""
+    newest = ", and the agent loads the newest version" if not body.get("label") else ""
     rest = "there is nothing left to take back" if body.get("is_base") else '"rollback" does not overwrite it'
-    return _said(line, "bad", f"What {prompt} {new} did is measured up to then, and {rest}.")
+    return _said(
+        f"Somebody {moved(body, at)}, where {new} was live{newest}.",
+        "bad",
+        f"What {prompt} {new} did is measured up to then, and {rest}.",
+    )

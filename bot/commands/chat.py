@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 from contextlib import AbstractAsyncContextManager
 
@@ -30,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
 async def _chat(agent: str) -> None:
     async with open_ratchet(load_settings()) as ratchet:
         conversation = Conversation(ratchet, console_speaker(agent))
-        await hold(conversation, open_console(), working(ratchet.decisions, agent), _welcome(ratchet, agent))
+        jobs = working(ratchet.decisions, agent, watching=ratchet.watching)
+        await hold(conversation, open_console(), jobs, _welcome(ratchet, agent))
 
 
 def _welcome(ratchet: Ratchet, agent: str) -> Card | None:
@@ -55,7 +57,8 @@ def _welcome(ratchet: Ratchet, agent: str) -> Card | None:
 
 
 def console_speaker(agent: str) -> Speaker:
-    return Speaker(agent, NAME, CHAT, console_actor())
+    """The user at this terminal; each is a chat of its own, so that a yes answers what was asked here."""
+    return Speaker(agent, NAME, f"{CHAT} {os.getpid()}", console_actor())
 
 
 async def hold(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from bot.cards.words import safe
 from bot.commands.doctor_deliveries import delivery_lines
+from bot.commands.doctor_policies import policy_line
 from bot.commands.doctor_prompts import prompt_lines, reload_line
 from bot.commands.doctor_tables import table_lines
 from bot.wiring_green_api import open_green_api
@@ -82,6 +83,7 @@ def _used(name: str, settings: Settings) -> str:
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
     approvers = ", ".join(agent.approvers) or "nobody: nothing can be deployed"
     yield f"agent {slug} ({agent.environment}): registry {agent.registry}, approvers: {approvers}"
+    yield policy_line(slug, agent)
     for name, prompt in agent.prompts.items():
         loaded = {"label": f"by its label {prompt.label}", "latest": "as the latest version"}
         includes = "".join(f", includes {other} as {holder}" for holder, other in prompt.includes.items())

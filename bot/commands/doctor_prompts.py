@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 from bot.cards.watched import standing_watched
 from bot.cards.words import Reader
@@ -43,7 +44,8 @@ def reload_line(slug: str, settings: Settings) -> str | None:
         return None
     if settings.environment.ratchet_reload_secret is None:
         return f"agents.{slug}: reload: nothing is sent while RATCHET_RELOAD_SECRET is not set; set it here and there"
-    return f"agents.{slug}: reload: told at {hook.url} after each deployment and rollback, signed"
+    address = urlsplit(hook.url)._replace(query="", fragment="").geturl()  # what follows may be a secret
+    return f"agents.{slug}: reload: told at {address} after each deployment and rollback, signed"
 
 
 def _loaded(slug: str, name: str, ref: PromptRef, loading: Loading | None, given: bool) -> Iterator[str]:

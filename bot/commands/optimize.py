@@ -59,7 +59,12 @@ async def _optimize(options: argparse.Namespace, settings: Settings) -> tuple[Ru
                 await stack.enter_async_context(progress(f"Reading the traces of {options.agent}"))
             try:
                 report = await ratchet.runs.optimize(
-                    options.agent, window, exact=exact, slot=options.slot, dry_run=options.dry_run
+                    options.agent,
+                    window,
+                    exact=exact,
+                    slot=options.slot,
+                    dry_run=options.dry_run,
+                    requested_by=None if options.slot else console_actor(),
                 )
             except NotFoundError as error:
                 if settings.file.traces is None:

@@ -25,6 +25,7 @@ GUARD_TEXTS = {
     Role.DURATION: "I act at once or not at all; nothing is planned for another time.",
     Role.OR: 'An "or" leaves two readings, so nothing is done.',
     Role.RELAY: "Someone else's words are not an order; please give it in your own.",
+    Role.FREEZE: 'To stop all deployments, send "freeze" or "freeze: why"; to allow them again, "unfreeze".',
     Role.QUOTE: "Quoted words are not an order; please send it without the quote.",
 }
 TOO_LONG = "That is too long for me; please send the order alone."
@@ -118,18 +119,27 @@ def already(numbers: Sequence[int], state: str) -> str:
     return f"{join_numbers(numbers)} {'was' if len(numbers) == 1 else 'were'} {state}."
 
 
-def item_or_version(number: int) -> str:
-    return f"Item {number}, or version {number}?"
+def item_or_version(number: int, prompt: str | None) -> Question:
+    """A number after "roll back" that may be either."""
+    if prompt is None:
+        return Question(f"Item {number}, or version {number}?", (f"roll back {number}", f"roll back to v{number}"))
+    return Question(
+        f"Version {number} of {prompt}, or item {number}?", (f"roll back {prompt} to v{number}", f"roll back {number}")
+    )
 
 
 def what_about(numbers: Sequence[int]) -> str:
     return f"What should happen with {join_numbers(numbers[:_EXAMPLES_MAX])}?"
 
 
-def help_text(pending: Sequence[PendingItem]) -> str:
-    """The replies that work, with this session's numbers; no line is wider than a phone."""
+def help_text(pending: Sequence[PendingItem], ways_back: Sequence[str] = ()) -> str:
+    """The replies that work, with this session's numbers; no line is wider than a phone.
+
+    `ways_back`: those out of what is live.
+    """
     lines = _help_on_items(pending) if pending else []
-    lines += ["status \u00b7 history", "rollback \u00b7 undo \u00b7 stop", "run optimization \u00b7 help"]
+    lines += ["status \u00b7 history", "rollback \u00b7 undo \u00b7 stop", *ways_back, "freeze: why \u00b7 unfreeze"]
+    lines.append("run optimization \u00b7 help")
     return "You can reply:\n" + "\n".join(lines)
 
 

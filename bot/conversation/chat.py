@@ -11,6 +11,8 @@ from bot.cards.words import Reader
 from bot.conversation.asking import choices_for
 from bot.conversation.offers import Offers
 from bot.conversation.speaker import Shown, Speaker
+from optimizer.approve.policy import Gate
+from optimizer.stores.audit import OpenQuestion
 from optimizer.wiring import Ratchet
 
 
@@ -25,6 +27,7 @@ class Chat:
     environment: str = ""
     prompts: tuple[str, ...] = ()  # the names of the agent's
     patience_seconds: float | None = None  # how long an answer may wait for a deployment; None: to its end
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def agent(self) -> str:
@@ -43,6 +46,8 @@ class Chat:
             may_decide=people.may_decide(self.speaker.actor),
             may_take_back=people.may_take_back(self.speaker.actor),
             prompts=self.prompts,
+            may_approve=self.gate.may_approve,
+            said_yes=self.gate.noted,
         )
 
     def line(self, text: str, choices: tuple[str, ...] | None = None) -> Card:
@@ -62,6 +67,24 @@ class Chat:
         self.prompts = tuple({**(agent.prompts if agent else {}), **configured})
         if shown.session is not None:
             shown.session = await self.ratchet.sessions.read(shown.session.id)
+        await self.look()
+
+    async def question(self) -> OpenQuestion | None:
+        """What a bare yes or no of this person would answer here; None when nothing about this agent was asked."""
+        speaker, at = self.speaker, self.ratchet.clock.now()
+        asked = await self.ratchet.questions.open(speaker.channel, speaker.chat, speaker.actor, at)
+        return asked if asked is not None and asked.agent == self.agent else None
+
+    async def let_go(self) -> None:
+        """Something else was said: a yes that follows is to that, and not to what was asked before."""
+        asked = await self.question()
+        if asked is not None:
+            await self.ratchet.questions.close(asked.id, self.ratchet.clock.now())
+
+    async def look(self) -> Gate:
+        """What the policies say now about the session that is shown."""
+        self.gate = await self.ratchet.decisions.gate(self.agent, self.shown.session, self.speaker.actor)
+        return self.gate
 
 
 def without_replies(cards: Iterable[Card]) -> list[Card]:

@@ -1,8 +1,10 @@
 """Lexemes to clauses, by recursive descent: syntax only, nothing is known of the pending items here.
 
     message  = opening [clause {separator clause}] closing
-    clause   = [just | only] verb [target] [only]  |  roll back [prompt] to version  |  split list particle  |  list state  |  list thumb
+    clause   = [just | only] verb [target] [only]  |  roll back [prompt] [to version]
+             | split list particle  |  list state  |  list thumb
              | thumb [on] list  |  don't verb [target]  |  snooze [time]  |  edit list ":" free text
+             | freeze [":" free text]
     target   = nothing | all [except list] | kind [except list] | both [kind] | rest | pronoun | [only] list
     list     = element {[joiner] element}
     element  = [noun] number [("-" | "to") number]  |  [the] ordinal [number | noun]
@@ -43,6 +45,7 @@ class Clause:
     only: bool = False  # "take back only 3"
     needs_target: bool = False
     duration: timedelta | None = None
+    reason: tuple[int, int] | None = None  # of a freeze: where it stands in the text
     start: int = 0
     end: int = 0
 
@@ -175,6 +178,8 @@ def _read_verb(cursor: Cursor, verb: Lexeme, only: Lexeme | None) -> Clause | No
         return Clause(action, Target(Scope.WHOLE))
     if action is Action.SNOOZE:
         return _read_snooze(cursor)
+    if action is Action.FREEZE and cursor.take(Role.COLON):
+        return _read_reason(cursor)
     if action is Action.ROLLBACK:
         return _read_rollback(cursor, only)
     if action is Action.RUN:
@@ -209,7 +214,8 @@ def _read_rollback(cursor: Cursor, only: Lexeme | None) -> Clause | None:
             return Clause(Action.ROLLBACK, prompt=prompt, version=number.entry.number)
         return Clause(Action.ROLLBACK, unclear=number.entry.number)
     if named:
-        return None if only else Clause(Action.ROLLBACK, prompt=prompt)
+        number = cursor.take(Role.VERSION, Role.NUMBER)
+        return None if only else Clause(Action.ROLLBACK, prompt=prompt, unclear=number and number.entry.number)
     alone = cursor.peek().role in (Role.ONLY, Role.JUST)
     target = read_target(cursor)
     listed = target is not None and target.scope is Scope.LIST
@@ -233,6 +239,15 @@ def _read_snooze(cursor: Cursor) -> Clause | None:
         return Clause(Action.SNOOZE, duration=count * unit.entry.duration)
     named = cursor.skip(Role.TIME)
     return None if preposition and not named else Clause(Action.SNOOZE)
+
+
+def _read_reason(cursor: Cursor) -> Clause | None:
+    """Everything after "freeze:" is why, whatever it says: a freeze never deploys."""
+    if cursor.ended():
+        return None
+    start = cursor.peek().start
+    cursor.at = len(cursor.lexemes)
+    return Clause(Action.FREEZE, reason=(start, cursor.lexemes[-1].end))
 
 
 def _read_edit(cursor: Cursor, target: Target) -> Clause | None:

@@ -30,6 +30,8 @@ class Action(StrEnum):
     MUTE = "mute"  # "never 3"
     MORE = "more"  # the next page
     STOP = "stop"  # halts a deployment that is under way
+    FREEZE = "freeze"  # nothing is deployed until someone lifts it
+    UNFREEZE = "unfreeze"
     NONE = "none"  # not for the optimizer
 
 
@@ -58,6 +60,7 @@ class Command:
     prompt: str | None = None  # roll back: which
     version: int | None = None  # roll back: to which
     only: bool = False  # roll back: these items alone
+    reason: str = ""  # of a freeze
 
 
 @dataclass(frozen=True, slots=True)

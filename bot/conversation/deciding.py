@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from bot.cards.answers import decided_card
@@ -15,9 +15,10 @@ from bot.cards.history import decided_by
 from bot.cards.refusals import refused_card
 from bot.cards.session import nothing_pending_card
 from bot.cards.words import items as item_words
-from bot.cards.words import numbers, sentence
+from bot.cards.words import numbers, safe, sentence
 from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Understood
+from bot.conversation.confirming import ask, confirmation_of, may_ask
 from bot.conversation.orders import orders_of
 from bot.conversation.telling import Telling
 from optimizer.approve.door import Decided
@@ -68,8 +69,42 @@ class Deciding:
             shown=dict(chat.shown.hashes),
             snoozed_until=until,
         )
+        if may_ask(result, orders.orders, commands):
+            return [*without_replies(notes), await ask(chat, result)]
         if result.refusal is not None:
             return [*without_replies(notes), *await self._refused(result, approved)]
+        return await self._told(result, notes, until)
+
+    async def confirmed(self, yes: bool, text: str) -> list[Card] | None:
+        """A bare yes or no to the open question about one item; None when none is open for this person here."""
+        chat, questions = self._chat, self._ratchet.questions
+        speaker, at = chat.speaker, self._ratchet.clock.now()
+        question = await chat.question()
+        asked = confirmation_of(question) if question else None
+        if question is None or question.session_id is None or asked is None:
+            return None
+        session = await self._ratchet.sessions.read(question.session_id)
+        if session is None or not yes:
+            await questions.close(question.id, at)
+            return [chat.line("Good: nothing was deployed.")]
+        result = await self._ratchet.decisions.decide(
+            asked.as_seen(session),
+            [asked.order],
+            speaker.said(text, asked.understood),
+            shown={asked.item: asked.content_sha256},
+            question=question.id,
+            confirmed={asked.item: asked.codes},
+        )
+        if result.refusal is None:
+            return await self._told(result, [], None)
+        await questions.close(question.id, at)
+        if result.refusal is Refusal.confirm:
+            return [await ask(chat, result, asked.codes)]
+        return await self._refused(result, frozenset({asked.item}))
+
+    async def _told(self, result: Decided, notes: Sequence[Card], until: datetime | None) -> list[Card]:
+        """What was decided, and what came of it."""
+        chat = self._chat
         cards = [*notes, decided_card(result, chat.reader(), snoozed_until=until)]
         if result.batch_id is not None:
             cards.append(await self.carried_out(result.batch_id))
@@ -146,7 +181,7 @@ class Deciding:
     async def _what_changed(self, session: Session) -> str:
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
         own = [one for one in deployments if one.session_id == session.id and one.state in LIVE]
-        return f"{own[0].prompt} v{own[0].new_version} went live" if own else "The prompt changed"
+        return f"{safe(own[0].prompt)} v{own[0].new_version} went live" if own else "The prompt changed"
 
 
 def _worked_on(one: Deployment) -> bool:

@@ -78,7 +78,8 @@ def _answer(
     answer = resolve(reading.clauses, pending, text, asked=reading.asked, denied=guard in DENIALS)
     if isinstance(answer, Question):
         return answer
-    if answer.deploys and guard:
+    lifts = any(command.action is Action.UNFREEZE for command in answer.commands)
+    if guard and (answer.deploys or lifts):
         named = named_numbers(reading.clauses)
         return asking.ask(_guard_text(guard), pending, named, denied=guard in DENIALS)
     return answer

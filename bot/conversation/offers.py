@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from bot.conversation.asking import choices_for
 from bot.conversation.commands import Action, PendingItem, Question
@@ -15,7 +16,7 @@ from optimizer.records.session import Session
 from optimizer.records.states import ItemState, SessionState
 
 _ALWAYS = ("status", "help")
-_FOR_LISTED = frozenset({Action.RUN, Action.ROLLBACK, Action.UNDO, Action.STOP})
+_FOR_LISTED = frozenset({Action.RUN, Action.ROLLBACK, Action.UNDO, Action.STOP, Action.FREEZE})
 _LATE = frozenset({Kind.mute, Kind.done})
 _FROM = {
     Kind.restore: frozenset({ItemState.removed}),
@@ -33,6 +34,8 @@ class Offers:
     may_decide: bool
     may_take_back: bool
     prompts: tuple[str, ...] = ()  # the names of the agent's
+    may_approve: bool = True  # no policy stands against it now
+    said_yes: frozenset[UUID] = frozenset()  # items that have this person's yes, and wait for others
 
     @property
     def waiting(self) -> tuple[PendingItem, ...]:
@@ -56,6 +59,8 @@ class Offers:
         deciding = [command for command in answer.commands if command.action in DECIDING]
         if any(command.action in _FOR_LISTED for command in answer.commands) and not self.may_take_back:
             return False
+        if any(command.action is Action.UNFREEZE for command in answer.commands) and not self.may_decide:
+            return False
         if not deciding:
             return True
         if self.session is None or not self.may_decide:
@@ -64,7 +69,10 @@ class Offers:
         if orders.notices or not orders.orders:
             return False
         deploys = any(command.action is Action.DEPLOY for command in deciding)
-        approves = any(order.kind is Kind.approve for order in orders.orders)
+        approved = frozenset[UUID]().union(*(one.items for one in orders.orders if one.kind is Kind.approve))
+        approves = bool(approved)
+        if approves and (not self.may_approve or approved <= self.said_yes):
+            return False
         return deploys is approves and all(self._applies(order, self.session) for order in orders.orders)
 
     def _applies(self, order: Order, session: Session) -> bool:

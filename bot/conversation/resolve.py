@@ -34,9 +34,9 @@ def resolve(
     named = named_numbers(merged)
     if len(merged) > 2:
         return ledger.ask(asking.TOO_MANY, named)
-    unclear = next((clause.unclear for clause in merged if clause.unclear is not None), None)
+    unclear = next((clause for clause in merged if clause.unclear is not None), None)
     if unclear is not None:
-        return Question(asking.item_or_version(unclear), (f"roll back {unclear}", f"roll back to v{unclear}"))
+        return asking.item_or_version(unclear.unclear or 0, unclear.prompt)
     if asked and any(clause.action not in _LOOKS for clause in merged):
         return ledger.ask(asking.GUARD_TEXTS[Role.ASKING], named)
     if not pending and any(clause.action in _NEEDS_PENDING for clause in merged):
@@ -72,7 +72,8 @@ def _carry_out(clauses: Sequence[Clause], ledger: Ledger, text: str) -> Understo
             ledger = _mark(clause.action, picked.numbers, ledger, notices)
         words = text[clause.start : clause.end]
         back = (clause.prompt, clause.version, clause.only)
-        commands.append(Command(clause.action, picked.numbers, picked.everything, clause.duration, words, *back))
+        why = text[slice(*clause.reason)] if clause.reason else ""
+        commands.append(Command(clause.action, picked.numbers, picked.everything, clause.duration, words, *back, why))
     return Understood(tuple(commands), deploys, tuple(notices))
 
 

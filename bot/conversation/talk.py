@@ -13,6 +13,7 @@ from bot.conversation.asking import help_text
 from bot.conversation.chat import Chat, without_replies
 from bot.conversation.commands import Action, Command, Question, Understood
 from bot.conversation.deciding import Deciding
+from bot.conversation.freezing import freeze, unfreeze
 from bot.conversation.grammar import parse
 from bot.conversation.orders import DECIDING, pending_items
 from bot.conversation.speaker import Shown, Speaker
@@ -73,6 +74,8 @@ class Conversation:
         try:
             await self._chat.refresh()
             answer = parse(text, pending_items(self._chat.shown.session), self._chat.prompts)
+            if not (isinstance(answer, Question) and answer.acknowledgement):
+                await self._chat.let_go()
             if isinstance(answer, Question):
                 cards += await self._ask_back(answer, text)
             else:
@@ -113,20 +116,26 @@ class Conversation:
             case Action.RUN:
                 return await self._run()
             case Action.ROLLBACK:
-                return await self._taken_back(await self._take_back.asked(first.items, text))
+                return await self._taken_back(await self._take_back.asked(first, text))
             case Action.UNDO | Action.STOP:
                 return await self._taken_back(await self._take_back.undo(text))
+            case Action.FREEZE:
+                return [await freeze(self._chat, first, text)]
+            case Action.UNFREEZE:
+                return [await unfreeze(self._chat, text)]
             case Action.FEEDBACK | Action.EDIT:
                 return [await self._note(first, text)]
             case _:
-                return [self._chat.line(help_text(self._chat.offers().waiting))]
+                return [self._chat.line(help_text(self._chat.offers().waiting, await self._take_back.ways()))]
 
     async def _run(self) -> list[Card]:
         chat = self._chat
         if not chat.offers().may_take_back:
-            return [chat.line("Only people who are listed for this agent can start a run; ask one of them.")]
+            who = self._ratchet.people_of(chat.agent).to_ask
+            return [chat.line(f"Only people who are listed for this agent can start a run; ask {who}.")]
         now = self._ratchet.clock.now()
-        report = await self._ratchet.runs.optimize(chat.agent, Window(since=now - _RUN_WINDOW, until=now))
+        window = Window(since=now - _RUN_WINDOW, until=now)
+        report = await self._ratchet.runs.optimize(chat.agent, window, requested_by=chat.speaker.actor)
         if report.status == "pending":
             return await self._telling.present()
         return [self._telling.quiet(report)]
@@ -135,13 +144,19 @@ class Conversation:
         """A batch that was decided to be taken back is carried out; anything else is said."""
         if isinstance(answer, UUID):
             return [await self._deciding.carried_out(answer)]
+        if isinstance(answer, Card):
+            return [answer]
         text, choices = (answer, None) if isinstance(answer, str) else answer
         return [self._chat.line(text, choices)]
 
     async def _ask_back(self, question: Question, text: str) -> list[Card]:
-        """A bare yes or no answers the bot's own open question, once; else the question stands."""
+        """A bare yes or no answers the bot's own question, if nothing else was said since, once."""
         if question.acknowledgement is not None:
-            answer = await self._take_back.answered(question.acknowledgement == "yes", text)
+            yes = question.acknowledgement == "yes"
+            confirmed = await self._deciding.confirmed(yes, text)
+            if confirmed is not None:
+                return confirmed
+            answer = await self._take_back.answered(yes, text)
             if answer is not None:
                 return await self._taken_back(answer)
         return [self._chat.line(question.text, question.choices)]

@@ -58,7 +58,8 @@ class Telling:
             return cards
         shown.page = page_number
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
-        card = page(session_card(session, self._chat.reader(), deployments), page_number)
+        gate = await self._chat.look()
+        card = page(session_card(session, self._chat.reader(), deployments, gate), page_number)
         shown.saw(card)
         return [*without_replies(cards), card]
 
@@ -85,7 +86,9 @@ class Telling:
             return [explain_card(session, item, reader) for item in chosen]
         texts = await self._texts(chosen)
         deployments = await self._ratchet.deployments.newest(self._chat.agent)
-        cards = [show_card(session, item, reader, texts, deployments) for item in chosen]
+        plans = {item.id: await self._ratchet.decisions.examine(session, item) for item in chosen if item.deployable}
+        gate = await self._chat.look()
+        cards = [show_card(session, item, reader, texts, deployments, plans.get(item.id), gate) for item in chosen]
         for card in cards:
             self._chat.shown.saw(card)
         return cards
@@ -111,8 +114,9 @@ class Telling:
         newest = await self._quiet_run()
         alarm = [quiet_card(newest, self._chat.environment, reader)] if newest and newest.status == "alarm" else []
         sightings = await self._ratchet.watching.sightings(agent)
+        gate = await self._chat.look()
         troubled = await DeliveryStore(self._ratchet.database).troubled(agent)
-        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings, troubled)
+        status = status_card(agent, self._chat.environment, session, deployments, reader, sightings, gate, troubled)
         return [*without_replies(alarm), status]
 
     async def history(self) -> Card:

@@ -11,7 +11,6 @@ from enum import Enum, auto
 from bot.conversation.commands import Action, ItemType
 from bot.conversation.tokens import Token, TokenKind
 
-
 _VERSION = re.compile(r"v[1-9][0-9]{0,5}")
 _NAME_LEXEMES_MAX = 12  # of a prompt's name
 
@@ -72,6 +71,7 @@ class Role(Enum):
     TIME = auto()
     OR = auto()
     RELAY = auto()
+    FREEZE = auto()
     QUOTE = auto()
     UNKNOWN = auto()
     END = auto()
@@ -81,10 +81,10 @@ class Role(Enum):
 GUARDS = frozenset(
     {
         Role.NO, Role.DONT, Role.NEGATION, Role.NOTHING, Role.ASKING, Role.CONDITION, Role.HEDGE, Role.TIME,
-        Role.OR, Role.RELAY, Role.QUOTE, Role.PREPOSITION, Role.UNIT, Role.DURATION,
+        Role.OR, Role.RELAY, Role.QUOTE, Role.FREEZE, Role.PREPOSITION, Role.UNIT, Role.DURATION,
     }
 )  # fmt: skip
-DENIALS = frozenset({Role.NO, Role.DONT, Role.NEGATION, Role.NOTHING})
+DENIALS = frozenset({Role.NO, Role.DONT, Role.NEGATION, Role.NOTHING, Role.FREEZE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _VERBS: tuple[tuple[Entry, str], ...] = tuple(
         (Action.MORE, "more,next,next page,show more,more items"),
         (Action.STOP, "hold on,stop it,stop the deploy,stop the deployment,stop deploying,"
                       "halt the deployment,halt the deploy"),
+        (Action.UNFREEZE, "unfreeze,unfreeze it,unfreeze deployments,unfreeze the deployments"),
         (Action.EDIT, "edit,change,reword,rewrite"),
         (Action.FEEDBACK, "i like,i don't like"),
         (Action.NONE, "never mind,nevermind"),
@@ -66,6 +67,9 @@ _TARGETS: tuple[tuple[Entry, str], ...] = (
     (Entry(Role.VERB, Action.EXPLAIN, guard=Role.ASKING), "why"),
     (Entry(Role.VERB, Action.MUTE, guard=Role.NEGATION), "never,never again"),
     (Entry(Role.VERB, Action.STOP, guard=Role.NEGATION), "stop,wait,halt,abort"),
+    (Entry(Role.VERB, Action.FREEZE, guard=Role.FREEZE), "freeze,freeze it,freeze all,freeze everything,"
+                                                         "freeze deploys,freeze deployments,freeze the deployments,"
+                                                         "freeze all deployments"),
     (Entry(Role.VERB, Action.SNOOZE, guard=Role.TIME), "later"),
     (Entry(Role.ALL), "all,everything,all of them,all of it,it all,them all,the lot,the whole lot,all items,"
                       "all the items,all changes,all the changes"),

@@ -254,6 +254,32 @@ begin
   return to_jsonb(cardinality(halted));
 end $$;
 
+-- Halts the agent's deployments of these kinds that are under way and not live, and decides the rollback of what may be
+-- live already. Under a lock of the audit; answers {halted, decided}: how many of each.
+create or replace function ratchet.deployments_halted(
+  p_agent text, p_kinds text[], p_rollback jsonb, p_at timestamptz) returns jsonb
+language plpgsql set search_path = pg_catalog, ratchet, pg_temp as $$
+declare
+  halted uuid[];
+  decided integer;
+begin
+  with stopped as (
+    update ratchet.deployments set state = 'halted', reason = p_rollback ->> 'reason', ended_at = p_at,
+      revision = revision + 1
+    where agent = p_agent and kind = any (p_kinds)
+      and (state = 'planned' or state in ('publishing', 'published') and follow = 'label')
+    returning id)
+  select coalesce(array_agg(id), '{}') into halted from stopped;
+  update ratchet.deployments set rollback = p_rollback, revision = revision + 1
+  where agent = p_agent and kind = any (p_kinds) and state in ('publishing', 'published', 'verifying')
+    and rollback is null;
+  get diagnostics decided = row_count;
+  update ratchet.items item set state = 'failed', answered_at = p_at
+  from ratchet.deployments deployment
+  where deployment.id = any (halted) and deployment.items ? item.id::text and item.state = 'approved';
+  return jsonb_build_object('halted', cardinality(halted), 'decided', decided);
+end $$;
+
 -- Stops what is under way. What cannot be live yet is halted at once. Of what may be live already - the label is about
 -- to move, or the agent follows the newest version, where publishing is going live - the rollback is decided: the
 -- worker halts it, or takes it back. Either way the worker finds out before its next outside call.
@@ -262,32 +288,24 @@ create or replace function public.ratchet_deployments_stop(
   p_agent text, p_rollback jsonb, p_notices jsonb, p_decided_notices jsonb, p_audit text, p_at timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
-  halted uuid[];
+  stopped jsonb;
+  halted integer;
   decided integer;
 begin
   perform ratchet.audit_lock(p_agent);
-  with stopped as (
-    update ratchet.deployments set state = 'halted', reason = p_rollback ->> 'reason', ended_at = p_at,
-      revision = revision + 1
-    where agent = p_agent and (state = 'planned' or state in ('publishing', 'published') and follow = 'label')
-    returning id)
-  select coalesce(array_agg(id), '{}') into halted from stopped;
-  update ratchet.deployments set rollback = p_rollback, revision = revision + 1
-  where agent = p_agent and state in ('publishing', 'published', 'verifying') and rollback is null;
-  get diagnostics decided = row_count;
-  update ratchet.items item set state = 'failed', answered_at = p_at
-  from ratchet.deployments deployment
-  where deployment.id = any (halted) and deployment.items ? item.id::text and item.state = 'approved';
-  if halted <> '{}' then
+  stopped := ratchet.deployments_halted(p_agent, array['change', 'without', 'to_version'], p_rollback, p_at);
+  halted := (stopped ->> 'halted')::integer;
+  decided := (stopped ->> 'decided')::integer;
+  if halted > 0 then
     perform ratchet.notices_add(p_agent, p_notices, p_at);
   end if;
   if decided > 0 then
     perform ratchet.notices_add(p_agent, p_decided_notices, p_at);
   end if;
-  if halted <> '{}' or decided > 0 then
+  if halted > 0 or decided > 0 then
     perform ratchet.audit_append(p_agent, p_audit, p_at);
   end if;
-  return jsonb_build_object('halted', cardinality(halted), 'decided', decided);
+  return stopped;
 end $$;
 
 -- A live deployment was seen in traffic (its first trace), or got its verdict.
@@ -316,13 +334,13 @@ begin
 end $$;
 
 -- The newest deployments of the agent, newest first. Of those that were planned at one moment, one without a version
--- is still to be published, and the highest version is the last that was.
+-- is still to be published, and the highest version is the last that was; what went back stands over it.
 create or replace function public.ratchet_deployments_newest(p_agent text, p_limit integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
-  select coalesce(jsonb_agg(ratchet.deployment_json(id) order by planned_at desc, new_version desc nulls first, ordinal),
-                  '[]'::jsonb)
-  from (select id, planned_at, new_version, ordinal from ratchet.deployments where agent = p_agent
-        order by planned_at desc, new_version desc nulls first, ordinal limit least(p_limit, 200)) newest;
+  select coalesce(jsonb_agg(ratchet.deployment_json(id) order by at), '[]'::jsonb)
+  from (select id, row_number() over (order by planned_at desc, new_version is null desc,
+                                      greatest(new_version, base_version) desc, base_version desc, ordinal) as at
+        from ratchet.deployments where agent = p_agent order by at limit least(p_limit, 200)) newest;
 $$;
 
 -- Those of one prompt, newest first, without their texts.

@@ -20,8 +20,7 @@ create or replace function public.ratchet_freezes_begin(
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, ratchet, pg_temp as $$
 declare
-  halted uuid[];
-  decided integer;
+  stopped jsonb;
 begin
   perform ratchet.audit_lock(p_agent);
   insert into ratchet.freezes (agent, actor, reason, frozen_at) values (p_agent, p_actor, p_reason, p_at)
@@ -30,22 +29,10 @@ begin
     return jsonb_build_object(
       'frozen', false, 'freeze', (select to_jsonb(held) from ratchet.freezes held where agent = p_agent));
   end if;
-  with stopped as (
-    update ratchet.deployments set state = 'halted', reason = p_rollback ->> 'reason', ended_at = p_at,
-      revision = revision + 1
-    where agent = p_agent and kind = 'change'
-      and (state = 'planned' or state in ('publishing', 'published') and follow = 'label')
-    returning id)
-  select coalesce(array_agg(id), '{}') into halted from stopped;
-  update ratchet.deployments set rollback = p_rollback, revision = revision + 1
-  where agent = p_agent and kind = 'change' and state in ('publishing', 'published', 'verifying') and rollback is null;
-  get diagnostics decided = row_count;
-  update ratchet.items item set state = 'failed', answered_at = p_at
-  from ratchet.deployments deployment
-  where deployment.id = any (halted) and deployment.items ? item.id::text and item.state = 'approved';
+  stopped := ratchet.deployments_halted(p_agent, array['change'], p_rollback, p_at);
   perform ratchet.notices_add(p_agent, p_notices, p_at);
   perform ratchet.audit_append(p_agent, p_audit, p_at);
-  return jsonb_build_object('frozen', true, 'halted', cardinality(halted), 'decided', decided);
+  return jsonb_build_object('frozen', true) || stopped;
 end $$;
 
 -- Deployments of the agent are possible again; false when they were all the time.

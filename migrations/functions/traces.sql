@@ -196,3 +196,86 @@ create or replace function public.ratchet_traces_newest(p_agent text) returns js
 language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
   select to_jsonb(max(started_at)) from ratchet.traces where agent = p_agent;
 $$;
+
+-- What was said in a trace's events, each field as text: [{type, name, text, args, error, inputs}].
+create or replace function ratchet.said(p_events jsonb) returns jsonb
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+           'type', event->'type', 'name', event->'name', 'text', left(event->>'text', 100000), 'args', left(event->>'args', 100000),
+           'error', left(event->>'error', 100000), 'inputs', left(event->>'inputs', 100000)))), '[]'::jsonb)
+  from jsonb_array_elements(p_events) as event
+  where event ?| array['text', 'args', 'error', 'inputs'];
+$$;
+
+-- What the newest traces since p_since say, of those before (p_until, p_before_id): [{trace_id, session_id, started_at, said}],
+-- newest first; p_before_id null: up to p_until. At most p_limit, and no more once they have p_bytes_max as they are stored.
+create or replace function public.ratchet_traces_said(
+  p_agent text, p_since timestamptz, p_until timestamptz, p_before_id text, p_limit integer, p_bytes_max integer
+) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('trace_id', trace_id, 'session_id', session_id, 'started_at', started_at,
+                                               'said', ratchet.said(events)) order by started_at desc, trace_id desc), '[]'::jsonb)
+  from (
+    select *, sum(pg_column_size(events)) over (order by started_at desc, trace_id desc rows between unbounded preceding and 1 preceding) as above
+    from (
+      select trace_id, session_id, started_at, events
+      from ratchet.traces
+      where agent = p_agent and started_at >= p_since and started_at <= p_until
+        and (p_before_id is null or (started_at, trace_id) < (p_until, p_before_id))
+      order by started_at desc, trace_id desc
+      limit p_limit
+    ) as newest
+  ) as page
+  where above is null or above < p_bytes_max;
+$$;
+
+-- What the traces of these sessions say, in the same form and within the same bounds.
+create or replace function public.ratchet_traces_said_in(p_agent text, p_session_ids jsonb, p_limit integer, p_bytes_max integer) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('trace_id', trace_id, 'session_id', session_id, 'started_at', started_at,
+                                               'said', ratchet.said(events)) order by started_at desc, trace_id desc), '[]'::jsonb)
+  from (
+    select *, sum(pg_column_size(events)) over (order by started_at desc, trace_id desc rows between unbounded preceding and 1 preceding) as above
+    from (
+      select trace_id, session_id, started_at, events
+      from ratchet.traces
+      where agent = p_agent and session_id = any (array(select jsonb_array_elements_text(p_session_ids)))
+      order by started_at desc, trace_id desc
+      limit p_limit
+    ) as newest
+  ) as page
+  where above is null or above < p_bytes_max;
+$$;
+
+-- The inputs of recent requests, each once, newest first: [{session_id, prompts, inputs}]. `prompts` are the names that the
+-- request, else its trace, gives. Looked for in the newest p_traces_max traces since p_since, within p_bytes_max as they are stored.
+create or replace function public.ratchet_traces_inputs(
+  p_agent text, p_since timestamptz, p_traces_max integer, p_bytes_max integer, p_limit integer
+) returns jsonb
+language sql stable security definer set search_path = pg_catalog, ratchet, pg_temp as $$
+  select coalesce(jsonb_agg(jsonb_build_object('session_id', session_id, 'prompts', prompts, 'inputs', inputs) order by started_at desc, place), '[]'::jsonb)
+  from (
+    select *
+    from (
+      select distinct on (event->'inputs')
+             page.session_id, page.started_at, place, event->'inputs' as inputs,
+             array(select jsonb_object_keys(case jsonb_typeof(event->'prompts') when 'object' then event->'prompts' else page.prompts end)) as prompts
+      from (
+        select *, sum(pg_column_size(events)) over (order by started_at desc, trace_id desc rows between unbounded preceding and 1 preceding) as above
+        from (
+          select trace_id, session_id, started_at, prompts, events
+          from ratchet.traces
+          where agent = p_agent and started_at >= p_since
+          order by started_at desc, trace_id desc
+          limit p_traces_max
+        ) as newest
+      ) as page
+      cross join lateral jsonb_array_elements(page.events) with ordinality as request (event, place)
+      where (above is null or above < p_bytes_max)
+        and event->>'type' = 'llm_call' and jsonb_typeof(event->'inputs') = 'object' and pg_column_size(event->'inputs') <= 100000
+      order by event->'inputs', page.started_at desc, place
+    ) as distinct_inputs
+    order by started_at desc, place
+    limit p_limit
+  ) as recent;
+$$;

@@ -19,10 +19,12 @@ language sql stable security definer set search_path = pg_catalog, ratchet, pg_t
     ) as trace
   ),
   begun as materialized (
-    select * from looked where not exists (
-      select from ratchet.traces earlier
+    -- A look into the index for each trace (limit 1 keeps it so): joined at once, all of history would be read.
+    select * from looked where (
+      select true from ratchet.traces earlier
       where earlier.agent = p_agent and earlier.session_id = looked.session_id
-        and earlier.started_at < looked.since and earlier.started_at >= looked.since - interval '6 hours')
+        and earlier.started_at < looked.since and earlier.started_at >= looked.since - interval '6 hours'
+      limit 1) is null
   ),
   counted as (
     select span, named.key as prompt, said.reference, count(distinct session_id) as n, count(*) as traces,

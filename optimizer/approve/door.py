@@ -100,7 +100,7 @@ class Door:
         confirmed = confirmed or {}
         at = self._clock.now()
         if not self._policy.people.may_decide(said.actor):
-            return await self._refuse(session, said, Refusal.not_allowed, at)
+            return await self._refuse(session, said, Refusal.not_allowed, at, block=self._policy.no_approver())
         for _ in range(_ATTEMPTS_MAX):
             fresh = await self._sessions.read(session.id)
             if fresh is None:
@@ -199,10 +199,17 @@ class Door:
         ]
 
     async def _refuse(
-        self, session: Session, said: Said, refusal: Refusal, at: datetime, case: _Case | None = None
+        self,
+        session: Session,
+        said: Said,
+        refusal: Refusal,
+        at: datetime,
+        case: _Case | None = None,
+        *,
+        block: Block | None = None,
     ) -> Decided:
         """Nothing happens, and the audit says who wanted what and why it was refused."""
-        block, plan = (case.block, case.plan) if case else (None, None)
+        block, plan = (case.block, case.plan) if case else (block, None)
         await self._audit.write(session.agent, written.refused(session, said, refusal.value, block, at), at)
         return Decided(Ruling(refusal=refusal), session, plan, None, block)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from optimizer.settings import Settings
@@ -28,8 +28,18 @@ class People:
         """The people who may decide, each once."""
         return tuple(sorted({self.person(actor) for actor in self.approvers}))
 
+    @property
+    def to_ask(self) -> str:
+        """Whom someone asks who may not do it themselves: `dana or rui`."""
+        return either(self.deciders) or "one of its approvers"
+
     def may_take_back(self, actor: str) -> bool:
         return actor in self.approvers or actor in self.listed
+
+
+def either(names: Sequence[str]) -> str:
+    """`dana`, `dana or rui`, `dana, rui or sam`."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def people_of(settings: Settings, agent: str) -> People:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from optimizer.approve.machine import Refusal
-from optimizer.approve.people import People
+from optimizer.approve.people import People, either
 from optimizer.approve.quiet import quiet_until
 from optimizer.records.freeze import Freeze, Standing
 from optimizer.records.session import Item, Session, Vote
@@ -59,6 +59,8 @@ class Gate:
     block: Block | None = None
     tallies: Mapping[UUID, Tally] = field(default_factory=dict[UUID, Tally])
     may_approve: bool = False  # this person, now
+    person: str = ""  # who looks
+    noted: frozenset[UUID] = frozenset()  # items that have this person's yes, and wait for others
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,33 @@ class Policy:
 
     def gate(self, session: Session | None, standing: Standing, actor: str, at: datetime) -> Gate:
         """How all of this stands for one person who looks."""
-        block = self.blocked(standing, at)
+        block, person = self.blocked(standing, at), self.people.person(actor)
         if session is None:
-            return Gate(block)
+            return Gate(block, person=person)
         tallies = {item.id: self.tally(session, item) for item in session.items if item.deployable}
-        return Gate(block, tallies, block is None and self._counts(session, actor))
+        if block is None and tallies and self.people.may_decide(actor):
+            block = self.asked_for_it(session, actor)
+        noted = {id_ for id_, tally in tallies.items() if person in tally.people and not tally.reached}
+        return Gate(block, tallies, block is None and self._counts(session, actor), person, frozenset(noted))
+
+    def no_approver(self) -> Block:
+        """Why someone who is not on the list decides nothing."""
+        who = either(self.people.deciders)
+        return Block(
+            Refusal.not_allowed,
+            f"You are not an approver of this agent; {f'{who} can decide' if who else 'ratchet.toml has to name one'}",
+        )
+
+    def alone(self) -> Block | None:
+        """Why one person does not bring text live again that was taken out; None where one person may deploy."""
+        needed = self.settings.approvals_min
+        if needed < 2:
+            return None
+        return Block(
+            Refusal.not_allowed,
+            f"What goes live needs the yes of {needed} people, and this would have one; a run proposes it again in 7 "
+            "days, if it still holds",
+        )
 
     def asked_for_it(self, session: Session, actor: str) -> Block | None:
         """Why the yes of this person does not count: they asked for the run, where that excludes them."""
@@ -161,11 +185,6 @@ class Policy:
         """The person who asked for the run, where the policy leaves them out."""
         asked = session.header.requested_by
         return self.people.person(asked) if asked and self.settings.requester_excluded else None
-
-
-def either(names: Sequence[str]) -> str:
-    """`dana`, `dana or rui`, `dana, rui or sam`."""
-    return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _utc(at: datetime) -> str:

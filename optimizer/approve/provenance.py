@@ -23,10 +23,12 @@ def provenance_of(
         if vote.content_sha256 == item.content_sha256 and vote.base_sha256 == item.base_sha256
     ]
     by_person = {one.person: one for one in (*votes, *approvals)}
+    planned = isinstance(deployment, PlannedDeployment)
     return Provenance(
         session_id=session.id,
         items=tuple(_proven(session, item, deployment.prompt, confirmed) for item in items),
         approvals=tuple(by_person.values()),
+        rehearsal=deployment.rehearsal if planned else deployment.provenance.rehearsal,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from optimizer.clock import iso
+from optimizer.deploy.aside import step_aside
 from optimizer.deploy.described import going_back
 from optimizer.deploy.journal import Journal
 from optimizer.errors import RegistryConflict, RegistryError
@@ -118,15 +119,22 @@ class Back:
         base = await self.registry.version(deployment.prompt, deployment.base_version)
         message, metadata = going_back(deployment, deployment.rollback or {})
         await self.journal.hold(deployment)
-        await self.registry.publish(
-            deployment.prompt,
-            base.text,
-            commit_message=message,
-            metadata=metadata,
-            # A second id of the same deployment, the same at every try.
-            deployment_id=uuid5(deployment.id, _STEP),
-            base_version=held.version,
-        )
+        try:
+            published = await self.registry.publish(
+                deployment.prompt,
+                base.text,
+                commit_message=message,
+                metadata=metadata,
+                # A second id of the same deployment, the same at every try.
+                deployment_id=uuid5(deployment.id, _STEP),
+                base_version=held.version,
+            )
+        except RegistryConflict:
+            await self.journal.hold(deployment)
+            published = await self.registry.current(deployment.prompt, None)
+            if published.sha256 != base.sha256:
+                raise
+        await step_aside(self.journal, self.registry, deployment, held.version, published, "look again.")
 
     async def _give_up(
         self, group: list[Deployment], rollback: Mapping[str, Any], in_the_way: Mapping[str, Any]

@@ -25,7 +25,7 @@ _LABEL_CHARACTERS_MAX = 80
 _PERSON_CHARACTERS_MAX = 24
 _FACTS_MAX = 6  # of one item
 _PEOPLE_MAX = 10
-_FOREIGN_LABELS = frozenset({"signature", "text"})  # words out of traces
+_FOREIGN_LABELS = frozenset({"signature"})  # words out of traces
 _ITSELF = "ratchet"
 _LONG_NUMBER = re.compile(r"\d{5,}")
 
@@ -52,9 +52,8 @@ def metadata(deployment: Deployment, *, base_version: int, audit_head: str) -> d
     Of more than fits, facts and then items are left out from the end; `items_left_out` counts those.
     """
     proven = {item.id: item for item in deployment.provenance.items}
-    items: list[dict[str, Any]] = [
-        _item(proven[id_]) if id_ in proven else {"id": str(id_)} for id_ in (*deployment.items, *deployment.undone)
-    ]
+    ids = dict.fromkeys((*deployment.items, *deployment.undone))
+    items: list[dict[str, Any]] = [_item(proven[id_]) if id_ in proven else {"id": str(id_)} for id_ in ids]
     session_id = deployment.session_id or deployment.provenance.session_id
     said: dict[str, Any] = {
         "deployment_id": str(deployment.id),
@@ -105,10 +104,7 @@ def provenance_in(said: Mapping[str, Any]) -> Provenance | None:
             {
                 "session_id": said.get("session_id"),
                 "items": [{"key": "", **item, "edits": []} for item in _dicts(listed) if "title" in item],
-                "approvals": [
-                    {**one, "actor": f"{one.get('channel', '')}:{one.get('person', '')}", "words": ""}
-                    for one in _dicts(approvals)
-                ],
+                "approvals": [{**one, "actor": f"{one.get('channel', '')}:", "words": ""} for one in _dicts(approvals)],
             }
         )
     except ValidationError:

@@ -60,7 +60,7 @@ class Forward:
             await self.journal.try_again(deployment, _step(deployment), error)
             await self._fail(deployment, str(error))
         except Failed as error:
-            await self._fail(deployment, str(error), items_to="stale" if isinstance(error, Changed) else "failed")
+            await self._fail(deployment, str(error), overtaken=isinstance(error, Changed))
 
     async def _is_live(self, deployment: Deployment) -> bool:
         """Whether the agent gets the new text already, with or without a record of it."""
@@ -77,11 +77,11 @@ class Forward:
             if deployment.new_version is not None and _label(deployment) is None:
                 raise Changed(
                     f"version {deployment.new_version} of {deployment.prompt!r} ran until someone else published "
-                    f"version {held.version}; look at both, then run the optimization again."
+                    f"version {held.version}; look at both, then {_again(deployment)}"
                 )
             raise Changed(
                 f"{deployment.prompt!r} was changed in the registry after the approval (now version "
-                f"{held.version}); run the optimization again."
+                f"{held.version}); {_again(deployment)}"
             )
         return held
 
@@ -108,7 +108,10 @@ class Forward:
             published = await self._on_top(deployment, error)
         over = int(published.metadata.get("base_version", over))
         if _label(deployment) is None:
-            await step_aside(self.journal, self.registry, deployment, over, published)
+            try:
+                await step_aside(self.journal, self.registry, deployment, over, published, _again(deployment))
+            except RegistryConflict as error:
+                raise Changed(str(error)) from error
         await self.journal.hold(deployment)
         _same_text(deployment, await self.registry.version(deployment.prompt, published.version))
         return await self.journal.record(
@@ -169,7 +172,7 @@ class Forward:
         if over.frame_sha256 != held.frame_sha256:
             raise Changed(
                 f"{deployment.prompt!r} was changed in the registry beside its text (now version {held.version}) while "
-                "it was deployed; run the optimization again."
+                f"it was deployed; {_again(deployment)}"
             )
 
     async def _find(self, deployment: Deployment, over: int) -> Deployment:
@@ -202,22 +205,27 @@ class Forward:
     async def _halt(self, deployment: Deployment) -> None:
         """Someone stopped it when it might have been live already, and it is not."""
         rollback = deployment.rollback or {}
-        await self._end(
-            deployment, DeploymentState.halted, str(rollback["reason"]), items_to="failed", actor=rollback["actor"]
-        )
+        await self._end(deployment, DeploymentState.halted, str(rollback["reason"]), actor=rollback["actor"])
 
-    async def _fail(self, deployment: Deployment, reason: str, *, items_to: str = "failed") -> None:
-        await self._end(deployment, DeploymentState.failed, reason, items_to=items_to)
+    async def _fail(self, deployment: Deployment, reason: str, *, overtaken: bool = False) -> None:
+        await self._end(deployment, DeploymentState.failed, reason, overtaken=overtaken)
 
     async def _end(
-        self, deployment: Deployment, to: DeploymentState, reason: str, *, items_to: str, actor: str | None = None
+        self,
+        deployment: Deployment,
+        to: DeploymentState,
+        reason: str,
+        *,
+        overtaken: bool = False,
+        actor: str | None = None,
     ) -> None:
+        items_to = "stale" if overtaken else "failed"
         await self.journal.record(
             deployment,
             _step(deployment),
             "failed",
             to=to,
-            detail={"reason": reason},
+            detail={"reason": reason, **({"overtaken": True} if overtaken else {})},
             values={"reason": reason, "ended_at": iso(self.journal.clock.now())},
             items=[{"id": str(item), "from": "approved", "to": items_to} for item in deployment.items],
             kind=f"deployment_{to.value}",
@@ -230,6 +238,11 @@ def _passed(deployment: Deployment) -> str:
     if deployment.kind == "to_version":
         return f"{deployment.actor} went back to version {deployment.target_version}"
     return f"{deployment.actor} took back all that was in it"
+
+
+def _again(deployment: Deployment) -> str:
+    """What to do where the prompt is not what was approved any more."""
+    return "run the optimization again." if deployment.kind == "change" else "say again what is to be taken back."
 
 
 def not_together(broken: Deployment) -> str:

@@ -1,4 +1,4 @@
-"""A lease that is extended while its work lasts, so that one slow call does not lose it."""
+"""A lease that is extended while its work lasts, and work that ends when its lease does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from optimizer.deploy.journal import Lost
 from optimizer.errors import RatchetError
 
 BEATS_PER_LEASE = 3  # one beat may be late or lost, and the lease is still held
@@ -18,13 +19,19 @@ _log = logging.getLogger(__name__)
 async def kept(extend: Callable[[], Awaitable[bool]], lease_seconds: float) -> AsyncGenerator[None]:
     """While the block runs, calls `extend` every third of the lease; none of it outlives the block.
 
-    Once `extend` answers False the lease is gone: it is not asked for again, and whoever works finds out before the
-    next outside call. An `extend` that fails is told in the log and tried again at the next beat.
+    A process that was paused for longer than that finds, before it sends anything, that its time is over: the block
+    is cancelled where it waits, and `Lost` is raised. Once `extend` answers False it is not asked again. An `extend`
+    that fails is told in the log and tried again at the next beat.
     """
-    over = asyncio.Event()
-    beating = asyncio.create_task(_beat(extend, lease_seconds / BEATS_PER_LEASE, over))
+    limit, over = asyncio.timeout(lease_seconds), asyncio.Event()
+    beating = asyncio.create_task(_beat(extend, lease_seconds, limit, over))
     try:
-        yield
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Lost(f"The lease of {lease_seconds:g} s was over before the work was.") from error
     finally:
         # Told twice: `asyncio.wait_for`, which database drivers use, may swallow a cancellation before Python 3.12.
         over.set()
@@ -34,11 +41,18 @@ async def kept(extend: Callable[[], Awaitable[bool]], lease_seconds: float) -> A
             raise defect
 
 
-async def _beat(extend: Callable[[], Awaitable[bool]], every_seconds: float, over: asyncio.Event) -> None:
+async def _beat(
+    extend: Callable[[], Awaitable[bool]], lease_seconds: float, limit: asyncio.Timeout, over: asyncio.Event
+) -> None:
+    loop = asyncio.get_running_loop()
     while not over.is_set():
-        await asyncio.sleep(every_seconds)
+        await asyncio.sleep(lease_seconds / BEATS_PER_LEASE)
+        asked_at = loop.time()  # the server counts from later
         try:
             if not await extend():
                 return
         except RatchetError as error:
             _log.warning("A deployment's lease was not extended: %s", error)
+        else:
+            if not over.is_set() and not limit.expired():
+                limit.reschedule(asked_at + lease_seconds)

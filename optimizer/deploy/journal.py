@@ -83,6 +83,7 @@ class Journal:
             "new_version": (values or {}).get("new_version", deployment.new_version),
             "reason": (detail or {}).get("reason"),
             **_way_back(deployment),
+            **({"overtaken": True} if (detail or {}).get("overtaken") else {}),
         }
         notice = {
             "kind": kind,
@@ -128,4 +129,5 @@ def _way_back(deployment: Deployment) -> dict[str, Any]:
         "target_version": deployment.target_version,
         "undone": [str(item) for item in deployment.undone],
         "passes": [str(passed) for passed in deployment.passes],
+        "items": sorted(item.n for item in deployment.provenance.items),
     }

@@ -40,7 +40,9 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return f"sha256={hmac.new(secret.encode('utf-8'), signed, hashlib.sha256).hexdigest()}"
 
 
-async def post(url: str, secret: str, body: bytes, key: str, at: datetime) -> str | None:
+async def post(
+    url: str, secret: str, body: bytes, key: str, at: datetime, timeout_seconds: float = TIMEOUT_SECONDS
+) -> str | None:
     """Sends it once. None when the agent took it (2xx), else why not. No redirect is followed, no answer read."""
     timestamp = str(int(at.timestamp()))
     headers = {
@@ -51,8 +53,8 @@ async def post(url: str, secret: str, body: bytes, key: str, at: datetime) -> st
     }
     try:
         async with (
-            asyncio.timeout(TIMEOUT_SECONDS),
-            httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=TIMEOUT_SECONDS) as client,
+            asyncio.timeout(timeout_seconds),
+            httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=timeout_seconds) as client,
             client.stream("POST", url, content=body, headers=headers) as answer,
         ):
             if answer.is_success:
@@ -60,6 +62,6 @@ async def post(url: str, secret: str, body: bytes, key: str, at: datetime) -> st
             followed = ", and redirects are not followed" if answer.is_redirect else ""
             return f"it answered {answer.status_code}{followed}"
     except (TimeoutError, httpx.TimeoutException):
-        return f"it did not answer within {TIMEOUT_SECONDS:g} s"
+        return f"it did not answer within {timeout_seconds:g} s"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"it could not be reached ({type(error).__name__})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,6 +9,8 @@ from optimizer.errors import PromptNotFound
 from optimizer.records.deployment import Deployment, PromptVersion
 from optimizer.records.states import DeploymentState
 from optimizer.registries.port import Registry
+
+_ENDED = frozenset({DeploymentState.failed, DeploymentState.halted})
 
 
 class Place(NamedTuple):
@@ -49,15 +50,18 @@ async def place_of(registry: Registry, deployment: Deployment) -> Place:
     return place._replace(moved_at=max(moves, default=None))
 
 
-def left_unlabelled(deployment: Deployment, history: Sequence[PromptVersion]) -> tuple[int, ...]:
-    """Versions that a deployment published and that it is not live with: a lost answer left them, or it failed."""
+async def left_unlabelled(registry: Registry, deployment: Deployment) -> tuple[int, ...]:
+    """Versions that a deployment published, that it is not live with, and that no label stands on: a lost answer left
+    them, or it failed."""
+    history = await registry.history(deployment.prompt)
     mine = {one.version for one in history if one.metadata.get("deployment_id") == str(deployment.id)}
-    ended = deployment.state in (DeploymentState.failed, DeploymentState.halted)
-    return tuple(sorted(mine if ended else mine - {deployment.new_version}))
+    if deployment.state not in _ENDED:
+        mine.discard(deployment.new_version or 0)
+    labelled = (await registry.labels(deployment.prompt)).values() if mine else ()
+    return tuple(sorted(mine - set(labelled)))
 
 
 def may_have_left_some(deployment: Deployment) -> bool:
     """Whether it asked for a publish that nobody knows the end of, or more than once."""
     tried = [one.phase for one in deployment.steps if one.step == "publish"]
-    ended = deployment.state in (DeploymentState.failed, DeploymentState.halted)
-    return bool(tried) and (ended or "failed" in tried)
+    return bool(tried) and (deployment.state in _ENDED or "failed" in tried)

@@ -15,7 +15,7 @@ from optimizer.prompts.anchors import edit_for_span
 from optimizer.prompts.checks import check_prompt
 from optimizer.prompts.edits import compose, locate
 from optimizer.prompts.spans import Span
-from optimizer.records.base import sha256_of
+from optimizer.records.base import canonical_json, sha256_of
 from optimizer.records.deployment import Deployment, DeploymentKind, PromptRef, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.session import Item
@@ -33,6 +33,7 @@ class Leg:
     undone: tuple[UUID, ...]  # the items that leave
     passes: tuple[UUID, ...]  # the deployments that are over with it
     target_version: int | None = None
+    beside: bool = False  # what stands beside the text (tools, model) goes back with it
 
     @property
     def sha256(self) -> str:
@@ -49,21 +50,39 @@ class WayBack:
     def undone(self) -> tuple[UUID, ...]:
         return tuple(dict.fromkeys(item for leg in self.legs for item in leg.undone))
 
+    @property
+    def is_more_than_the_last(self) -> bool:
+        """Whether more leaves than one deployment of one prompt: that is not done before it is told."""
+        versions = [leg for leg in self.legs if leg.kind == "to_version"]
+        return len(self.legs) > 1 or any(leg.beside or len(leg.passes) != 1 for leg in versions)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that it does: a yes is to this, and to nothing else."""
+        legs = [
+            (leg.prompt, leg.current.sha256, leg.sha256, *map(str, (*leg.undone, *leg.passes))) for leg in self.legs
+        ]
+        return sha256_of(canonical_json(legs))
+
 
 @dataclass(frozen=True)
 class NoWay:
-    """Why a way back is not to be gone; where a diff says more, the text that runs and the one that would."""
+    """Why a way back is not to be gone; where a diff says more, the text that runs and the one that would.
+
+    `instead`: the items that could leave together.
+    """
 
     reason: str
     prompt: str = ""
     now: str = ""
     then: str = ""
+    instead: frozenset[UUID] = frozenset()
 
 
 def standing_on(prompt: str, deployments: Iterable[Deployment]) -> list[Deployment]:
     """What stands of one prompt, the newest first by when it went live."""
     found = [one for one in deployments if one.prompt == prompt and one.stands]
-    return sorted(found, key=lambda one: (one.live_at or one.planned_at, one.new_version or 0), reverse=True)
+    return sorted(found, key=lambda one: (one.live_at or one.planned_at, one.order), reverse=True)
 
 
 def live_items(deployments: Iterable[Deployment], prompt: str | None = None) -> frozenset[UUID]:
@@ -76,7 +95,7 @@ def live_items(deployments: Iterable[Deployment], prompt: str | None = None) -> 
 def lineage(sha256: str, prompt: str, deployments: Sequence[Deployment]) -> tuple[Deployment, ...]:
     """What made the text of this hash, the last one first. Of two that made the same text, the one that stands."""
     makers = [one for one in deployments if one.prompt == prompt and one.kind != "to_version" and one.live_at]
-    makers.sort(key=lambda one: (one.stands, one.live_at, one.new_version or 0), reverse=True)
+    makers.sort(key=lambda one: (one.stands, one.live_at, one.order), reverse=True)
     found: list[Deployment] = []
     while maker := next((one for one in makers if one.sha256 == sha256 and one not in found), None):
         found.append(maker)
@@ -90,7 +109,7 @@ def to_version(
     """Back to a version by its number. `deployments`: those of the agent, the newest first."""
     prompt, name = target.prompt, f"{target.prompt!r}"
     if ref.follow == "pinned":
-        return NoWay(f"the agent is pinned to a version of {name}; a person has to change it there")
+        return NoWay(f"The agent is pinned to a version of {name}; a person has to change it there")
     if target.sha256 == current.sha256:
         return NoWay(f"v{target.version} of {name} has the very text that runs now (v{current.version})")
     if target.version > current.version:
@@ -119,6 +138,7 @@ def to_version(
         undone=tuple(sorted(live - held)),
         passes=tuple(one.id for one in standing if one not in made),
         target_version=target.version,
+        beside=ref.follow == "label" and target.frame_sha256 != current.frame_sha256,
     )
 
 
@@ -139,8 +159,14 @@ def _never_ran(target: PromptVersion, deployments: Sequence[Deployment]) -> bool
 
 
 def needed_by(leaving: frozenset[UUID], items: Iterable[Item], live: frozenset[UUID]) -> tuple[Item, ...]:
-    """The live items that need one that leaves, and stay."""
-    return tuple(one for one in items if one.id in live - leaving and leaving & set(one.requires))
+    """The live items that need one that leaves, or one of these, and would stay; by their numbers."""
+    found: dict[UUID, Item] = {}
+    staying = {one.id: one for one in items if one.id in live - leaving}
+    while more := {
+        id_: one for id_, one in staying.items() if id_ not in found and (leaving | found.keys()) & set(one.requires)
+    }:
+        found |= more
+    return tuple(sorted(found.values(), key=lambda one: one.n))
 
 
 def without(
@@ -158,7 +184,7 @@ def without(
     deployments, by their ids.
     """
     if ref.follow == "pinned":
-        return NoWay(f"the agent is pinned to a version of {prompt!r}; a person has to change it there")
+        return NoWay(f"The agent is pinned to a version of {prompt!r}; a person has to change it there")
     standing = standing_on(prompt, deployments)
     live = live_items(deployments, prompt)
     text, before = current.text, current.text
@@ -168,15 +194,15 @@ def without(
         try:
             text = reverse(text, bases[one.id], one.text, *_edits(one, leaving, items))
         except InputError as error:
-            return NoWay(f"the text of today is not what this was deployed to ({error})")
+            return NoWay(f"The text of today is not what this was deployed to ({error})")
         before = bases[one.id]
     if text == current.text:
-        return NoWay(f"that leaves {prompt!r} as it is")
+        return NoWay(f"That leaves {prompt!r} as it is")
     # What was there before, or is there now, was agreed to already: a problem is what neither of the two has.
     known = {problem.code for problem in check_prompt(before, text, required_placeholders=ref.required)}
     for problem in check_prompt(current.text, text, required_placeholders=ref.required):
         if problem.code in known:
-            return NoWay(f"without it, {prompt!r} fails a check: {problem.sentence}")
+            return NoWay(f"Without it, {prompt!r} fails a check: {problem.sentence}")
     return Leg(
         kind="without",
         prompt=prompt,

@@ -15,6 +15,7 @@ from optimizer.loop.prompts import Prompts
 from optimizer.prompts.blame import Origin, Source, blame, likeness
 from optimizer.records.blame import Blamed, BlamedGone, BlamedSentence, Brought
 from optimizer.records.deployment import Approval, Deployment, PromptRef, PromptVersion, Provenance
+from optimizer.records.edits import Edit
 from optimizer.records.states import LIVE
 from optimizer.registries.port import Registry
 from optimizer.stores.deployments import DeploymentStore
@@ -22,6 +23,7 @@ from optimizer.stores.sessions import SessionStore
 
 VERSIONS_MAX = 100  # how far back is looked
 CHARACTERS_MAX = 2_000_000  # of one text
+_CHARACTERS_IN_ALL_MAX = 10_000_000  # of those that are compared: some seconds
 _READS_AT_ONCE = 8
 _UNDONE_KINDS = ("without", "to_version")
 
@@ -39,6 +41,12 @@ class _Published(NamedTuple):
     @property
     def stands(self) -> bool:
         return self.deployment is None or self.deployment.state in LIVE
+
+    @property
+    def edits(self) -> list[tuple[UUID, Edit]]:
+        """What made it, with the items; nothing for what takes something back."""
+        items = () if self.restores else self.provenance.items
+        return [(item.id, edit) for item in items for edit in item.edits]
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Blaming:
         older = [one for one in await registry.history(prompt) if one.version < target.version]
         recent = [target, *sorted(older, key=lambda one: one.version, reverse=True)][:VERSIONS_MAX]
         published = await self._published(agent, prompt, await _with_texts(registry, recent))
-        line = [published[number] for number in _line(target.version, published)]
+        line, is_cut = _line(target.version, published)
         sentences, gone = _told(line)
         named = {one.version for one in (*sentences, *gone)} | {line[-1].held.version}
         first = next((one.held.version for one in line if one.is_ours), None)
@@ -73,9 +81,9 @@ class Blaming:
             version=target.version,
             text_of=line[-1].held.version,
             labels=tuple(sorted(label for label, stands in labels.items() if stands == target.version)),
-            is_running=running.version == target.version,
+            is_running=None if ref.follow == "pinned" else running.version == target.version,
             oldest=line[0].held.version,
-            has_older=len(older) >= VERSIONS_MAX,
+            has_older=is_cut or len(older) >= VERSIONS_MAX,
             sentences=sentences,
             gone=gone,
             versions=tuple(_brought(one, first) for one in reversed(line) if one.held.version in named),
@@ -159,16 +167,21 @@ async def _with_texts(registry: Registry, versions: Sequence[PromptVersion]) -> 
     return [one.model_copy(update={"text": texts[one.sha256]}) for one in versions]
 
 
-def _line(target: int, published: Mapping[int, _Published]) -> list[int]:
-    """The versions that the target was made from, oldest first, each from the one before it."""
+def _line(target: int, published: Mapping[int, _Published]) -> tuple[list[_Published], bool]:
+    """The versions that the target was made from, oldest first, each from the one before it; whether more are left."""
     oldest_with = {published[number].held.sha256: number for number in sorted(published, reverse=True)}
-    line: list[int] = []
+    line: list[_Published] = []
+    left_characters = _CHARACTERS_IN_ALL_MAX
     at: int | None = target
     while at is not None:
-        at = oldest_with[published[at].held.sha256]  # what has the same text went back to it, or never left it
-        line.append(at)
-        at = _before(at, published)
-    return line[::-1]
+        # What has the same text went back to it, or never left it.
+        one = published[oldest_with[published[at].held.sha256]]
+        left_characters -= len(one.held.text)
+        if line and left_characters < 0:
+            return line[::-1], True
+        line.append(one)
+        at = _before(one.held.version, published)
+    return line[::-1], False
 
 
 def _before(number: int, published: Mapping[int, _Published]) -> int | None:
@@ -189,9 +202,7 @@ def _before(number: int, published: Mapping[int, _Published]) -> int | None:
 
 def _told(line: Sequence[_Published]) -> tuple[tuple[BlamedSentence, ...], tuple[BlamedGone, ...]]:
     """The sentences of the last one, and what is gone from it."""
-    edits = {
-        one.held.version: [(item.id, edit) for item in one.provenance.items for edit in item.edits] for one in line
-    }
+    edits = {one.held.version: one.edits for one in line}
     whole = {one.held.version: tuple(item.id for item in one.provenance.items) for one in line}
 
     def items(origin: Origin) -> tuple[UUID, ...]:

@@ -16,6 +16,7 @@ from optimizer.clock import Clock, iso
 from optimizer.deploy.plan import make_plan
 from optimizer.deploy.worker import LEASE_SECONDS, Worker
 from optimizer.errors import UsageError
+from optimizer.loop.evidence import Evidence
 from optimizer.loop.prompts import Prompts
 from optimizer.records.deployment import Deployment, Plan, PromptVersion
 from optimizer.records.session import Item, Session
@@ -91,9 +92,31 @@ class Decisions:
         resolver = await self.prompts.resolver(session.agent, refs, current)
         touched = {prompt for item in items for prompt in item.prompts}
         traced = await self.prompts.traced(session.agent, refs, resolver, touched)
-        plan = make_plan(items, current, refs, already_live=live, traced=traced)
+        plan = make_plan(
+            items,
+            current,
+            refs,
+            already_live=live,
+            traced=traced,
+            policy=self.prompts.settings.agent(session.agent).policy,
+            grounds=await Evidence(self.prompts).grounds(session, items, current, refs),
+            confirmed=confirmed,
+        )
         misread = await self.prompts.misread(session.agent, refs, resolver, touched)
         return plan.model_copy(update={"untold": misread + plan.untold})
+
+    async def examine(self, session: Session, item: Item) -> Plan:
+        """What the checks say of one item by itself, whatever becomes of the others."""
+        refs = self.prompts.refs(await self.prompts.declared(session.agent))
+        current = await self.prompts.current(session.agent, refs)
+        return make_plan(
+            [item],
+            current,
+            refs,
+            already_live=frozenset(other.id for other in session.items),
+            policy=self.prompts.settings.agent(session.agent).policy,
+            grounds=await Evidence(self.prompts).grounds(session, [item], current, refs),
+        )
 
     async def rebase(self, session: Session, items: Sequence[Item]) -> Rebased:
         """Tries the edits of items whose prompt changed on the text that is there now.
@@ -105,10 +128,11 @@ class Decisions:
         current = await self.prompts.current(session.agent, refs)
         fresh = [item.model_copy(update={"base_sha256": _bases(item, current)}) for item in items]
         everything = frozenset(item.id for item in session.items)
+        policy = self.prompts.settings.agent(session.agent).policy
         lost: dict[UUID, str] = {}
         for item in fresh:  # each by itself: what overlaps or requires is told when it is approved
-            alone = make_plan([item], current, refs, already_live=everything)
-            lost |= {left.item: left.reason for left in alone.left_out}
+            alone = make_plan([item], current, refs, already_live=everything, policy=policy)
+            lost |= {left.item: left.reason for left in alone.left_out if not left.may_confirm}
         at = self.clock.now()
         rows = [{"id": str(item.id), "base_sha256": None if item.id in lost else item.base_sha256} for item in fresh]
         audit = audit_body("rebased", at=iso(at), session_id=str(session.id), items=rows)
@@ -149,14 +173,21 @@ class Decisions:
     async def _require_listed(self, agent: str, said: Said) -> None:
         if not await self.allows_taking_back(agent, said):
             raise UsageError(
-                f"{said.actor!r} may not halt or take back deployments of {agent!r}; ask one of its approvers."
+                f"{said.actor!r} may not halt or take back deployments of {agent!r}; "
+                f"ask {self.people_of(agent).to_ask}."
             )
 
     async def take_back(
         self, agent: str, deployments: Sequence[Deployment], said: Said, *, question: UUID | None = None
     ) -> bool:
-        """Decides a rollback of live deployments; the worker does it. False when someone was faster."""
+        """Decides a rollback of live deployments; the worker does it. False when someone was faster.
+
+        Raises `UsageError` for someone who is not listed, or may not bring back what was taken out.
+        """
         await self._require_listed(agent, said)
+        refused = await self.refuses_return(agent, deployments, said.actor)
+        if refused is not None:
+            raise UsageError(refused)
         at = self.clock.now()
         named = [{"id": str(one.id), "prompt": one.prompt, "version": one.new_version} for one in deployments]
         return await self.deployments.take_back(
@@ -175,6 +206,18 @@ class Decisions:
             audit=audit_body("rollback", at=iso(at), **vars(said), deployments=named),
             at=at,
         )
+
+    async def refuses_return(self, agent: str, deployments: Sequence[Deployment], actor: str) -> str | None:
+        """Why this person may not take these back where that brings text live again that was taken out; None else.
+
+        It is held to what a deployment is held to.
+        """
+        if all(one.kind == "change" for one in deployments):
+            return None
+        policy = self.policy_of(agent)
+        block = None if policy.people.may_decide(actor) else policy.no_approver()
+        block = block or policy.alone() or (await self.gate(agent, None, actor)).block
+        return block and f"That brings text live again that was taken out, so nothing was done. {block.sentence}."
 
     async def halt(self, agent: str, said: Said) -> Stopped:
         """Halts what is under way and not live; what may be live already, the worker halts or takes back."""

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from optimizer.approve.door import Said
-from optimizer.approve.people import People
-from optimizer.approve.policy import either
+from optimizer.approve.people import People, either
 from optimizer.clock import Clock, iso
 from optimizer.errors import UsageError
 from optimizer.records.freeze import Freeze
@@ -38,7 +37,7 @@ class Freezing:
         people = self.people_of(agent)
         if not people.may_take_back(said.actor):
             await self._refused(agent, said)
-            raise UsageError(f"{said.actor!r} may not freeze the deployments of {agent!r}; ask one of its approvers.")
+            raise UsageError(f"{said.actor!r} may not freeze the deployments of {agent!r}; ask {people.to_ask}.")
         at = self.clock.now()
         freeze = Freeze(agent=agent, actor=said.actor, reason=one_line(reason, REASON_CHARACTERS_MAX), frozen_at=at)
         body = {"reason": freeze.reason}

@@ -49,7 +49,7 @@ class Measuring:
 
     async def verdicts(self, agent: str, window: Window, resolver: Resolver) -> tuple[Measured, ...]:
         """What the newest deployment of each prompt did up to the window's end, newest first; of one whose label
-        somebody moved elsewhere, up to then."""
+        somebody moved elsewhere, up to then. What took something back is not judged."""
         measured: list[Measured] = []
         deployments = await self.deployments.newest(agent)
         ended = {
@@ -60,7 +60,7 @@ class Measuring:
         for deployment in newest_of_each_prompt(deployments):
             until = min(window.until, ended.get(deployment.id, window.until))
             live_at = deployment.live_at
-            if live_at is not None and live_at < until:
+            if deployment.kind == "change" and live_at is not None and live_at < until:
                 verdict = await self._verdict(deployment, deployments, live_at, until, resolver)
                 measured.append(Measured(deployment, verdict))
         return tuple(measured)

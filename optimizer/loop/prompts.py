@@ -190,7 +190,10 @@ def _with_deployed(moves: Sequence[LabelMove], deployments: Sequence[Deployment]
         LabelMove(prompt=one.prompt, label=one.label, version=version, moved_at=at)
         for one in deployments
         for version, at in ((one.new_version, one.live_at), (one.base_version, one.live_at and one.ended_at))
-        if one.follow == "label" and version is not None and at is not None
+        if one.follow == "label"
+        and version is not None
+        and at is not None
+        and (version == one.new_version or not one.was_passed)  # then a later deployment moved it, elsewhere
     ]
     never = datetime.max.replace(tzinfo=UTC)
     return [*(one for one in made if one.moved_at < earliest.get((one.prompt, one.label), never)), *moves]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from optimizer.diagnose.rules import Diagnosis, diagnose
 from optimizer.errors import RatchetError
 from optimizer.loop.measuring import Measured, Measuring
 from optimizer.loop.prompts import Prompts
+from optimizer.loop.sharing import served_too
 from optimizer.loop.watching import Watching
 from optimizer.observe.owner.pull import OwnerTables
 from optimizer.observe.snapshot import fold_all, take_snapshot
@@ -61,8 +62,12 @@ class Runs:
         exact: bool = False,
         slot: str | None = None,
         dry_run: bool = False,
+        requested_by: str | None = None,
     ) -> RunReport:
-        """One run. A slot runs once; a second caller of an agent under way gets that run's report."""
+        """One run. A slot runs once; a second caller of an agent under way gets that run's report.
+
+        `requested_by`: the channel identity of the person who asked for it; None for the schedule.
+        """
         started = time.monotonic()
         # Before the run takes its lease: the first pass over a large table takes minutes.
         pulled = await self.owner_tables.pull()
@@ -75,8 +80,10 @@ class Runs:
         if joined is not None:
             return joined
         try:
+            await fold_all(self.rollups, agent)
             await self.watching.watch(agent)
             found = await self._look(declared, window, exact, pulled.alarms)
+            found = replace(found, requested_by=requested_by)
             severities = {finding.key: finding.severity for finding in found.diagnosis.findings}
             await self.measuring.write_down(found.measured, severities)
             return await self._save(run_id, found, started)
@@ -111,6 +118,8 @@ class Runs:
         touched = {edit["prompt"] for item in proposal.items for edit in item["edits"]}
         traced = await self.prompts.traced(declared.agent, refs, resolver, touched)
         misread = await self.prompts.misread(declared.agent, refs, resolver, touched)
+        # The prompts alone that other agents load, too: what they have inside is told with each item.
+        also = await served_too(self.prompts, declared.agent, touched, {}, refs)
         newest = await self.traces.newest(declared.agent)
         return _Found(
             snapshot,
@@ -119,7 +128,11 @@ class Runs:
             measured,
             exact,
             alarms + traffic_alarms(snapshot, newest, exact=exact),
-            misread + untold(declared.agent, list(traced.values())),
+            (
+                *(one for some in also.values() for one in some),
+                *misread,
+                *untold(declared.agent, list(traced.values())),
+            ),
         )
 
     async def _save(self, run_id: UUID, found: _Found, started: float) -> RunReport:
@@ -132,6 +145,7 @@ class Runs:
             at=iso(at),
             run_id=str(run_id),
             status=status,
+            requested_by=found.requested_by,
             since=iso(report.window.since),
             until=iso(report.window.until),
             items=[{"n": item["n"], "id": item["id"], "key": item["key"]} for item in found.proposal.items],
@@ -196,6 +210,7 @@ class _Found:
     exact: bool
     alarms: tuple[str, ...]
     untold: tuple[str, ...]
+    requested_by: str | None = None
 
     @property
     def header(self) -> Header:
@@ -208,6 +223,7 @@ class _Found:
             verdicts=tuple(one.verdict for one in self.measured[:_VERDICTS_SHOWN_MAX]),
             exact=self.exact,
             alarms=self.alarms,
+            requested_by=self.requested_by,
             untold=self.untold,
         )
 

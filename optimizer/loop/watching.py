@@ -11,13 +11,12 @@ from uuid import UUID
 
 from optimizer.clock import Clock, iso
 from optimizer.deploy.watch import Place, left_unlabelled, may_have_left_some, place_of
-from optimizer.errors import RegistryError, SettingsError
+from optimizer.errors import CallTooLong, RegistryError, SettingsError
 from optimizer.loop.prompts import Prompts
 from optimizer.loop.reloading import Reloading
 from optimizer.measure.compare import newest_of_each_prompt
 from optimizer.measure.seen import Change, Traffic, last_changes, spans_since, traffic_of
 from optimizer.observe.resolve import Resolver
-from optimizer.observe.snapshot import fold_all
 from optimizer.records.deployment import Deployment
 from optimizer.records.snapshot import MONTH
 from optimizer.records.states import DeploymentState
@@ -28,9 +27,10 @@ from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.rollups import RollupStore
 from optimizer.stores.watching import WatchingStore
 
-DEPLOYMENTS_MAX = 20
+DEPLOYMENTS_MAX = 50  # of an agent, the newest
 STILL_OLD_WITHIN = timedelta(days=2)  # of a change that was seen: some processes still run what was there before
 LEFT_WITHIN = timedelta(days=1)  # a lost publish does not come later than that
+_FOLDED_HOURS_MAX = 6  # the newest
 _NEWEST_TRACES = 300  # by which it is judged what runs now
 
 _log = logging.getLogger(__name__)
@@ -65,18 +65,16 @@ class Watching:
         if not deployments:
             return
         looked = _Looked(deployments, last_changes(deployments), {})
-        for one in await self.store.sightings(agent):
+        for one in await self.store.sightings(agent, DEPLOYMENTS_MAX):
             looked.sightings[one.deployment_id, one.what] = one
         await self.reloading.reload(agent, looked.changes)
         try:
             await self._traffic(agent, looked)
-            at_rest = {change.deployment.prompt for change in looked.changes}
             for deployment in newest_of_each_prompt(deployments):
-                if deployment.prompt in at_rest:
-                    await self._place(agent, deployment, looked)
+                await self._place(agent, deployment, looked)
             for deployment in deployments:
                 await self._left_behind(agent, deployment, looked)
-        except (RegistryError, SettingsError) as error:
+        except (RegistryError, SettingsError, CallTooLong) as error:
             _log.warning("The deployments of %r could not be watched: %s", agent, error)
 
     async def sightings(self, agent: str) -> tuple[Sighting, ...]:
@@ -86,10 +84,15 @@ class Watching:
     # ---- traffic
 
     async def _traffic(self, agent: str, looked: _Looked) -> None:
-        open_changes = [change for change in looked.changes if self._is_open(change, looked)]
+        still_open = [change for change in looked.changes if self._is_open(change, looked)]
+        since = [Window(since=change.at, until=self.clock.now()) for change in still_open]
+        spans = await self.store.named(agent, since, newest=True, traces_max=_NEWEST_TRACES) if since else ()
+        # Where no session since then names a version, the registry need not be asked what it would mean.
+        open_changes = [change for change, span in zip(still_open, spans, strict=True) if span.names]
         if not open_changes:
             return
-        await fold_all(self.rollups, agent)  # the resolver looks at folded hours
+        # The resolver looks at folded hours, and a chat waits: what a large import brought is left for the next run.
+        await self.rollups.fold(agent, hours_max=_FOLDED_HOURS_MAX)
         refs = self.prompts.refs(await self.prompts.declared(agent))
         resolver = await self.prompts.resolver(agent, refs, await self.prompts.current(agent, refs))
         for change in open_changes:
@@ -173,10 +176,10 @@ class Watching:
         ended_at = deployment.ended_at or deployment.live_at
         if ended_at is None or self.clock.now() - ended_at > LEFT_WITHIN or not may_have_left_some(deployment):
             return
-        history = await self.prompts.registry_of(agent).history(deployment.prompt)
-        value = ", ".join(str(version) for version in left_unlabelled(deployment, history))
+        versions = await left_unlabelled(self.prompts.registry_of(agent), deployment)
+        value = ", ".join(str(version) for version in versions)
         known = looked.sighting(deployment, "left_behind")
-        if value and value != (known.value if known else None):
+        if value != (known.value if known else ""):
             about = Change(deployment, back=False, at=ended_at)
             await self._sight(about, "left_behind", value, {}, None, before=known.value if known else None)
 

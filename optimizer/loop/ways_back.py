@@ -20,7 +20,7 @@ from optimizer.stores.audit import AuditStore, audit_body
 from optimizer.stores.deployments import DeploymentStore
 from optimizer.stores.sessions import SessionStore
 
-DEPLOYMENTS_MAX = 200
+DEPLOYMENTS_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class WaysBack:
         leg = to_version(target, current, ref, scene.deployments)
         if isinstance(leg, NoWay):
             return leg
+        needed = _needed(scene, frozenset(leg.undone))
+        if needed is not None:
+            return needed
         others = await self._legs(agent, scene, frozenset(leg.undone), but=prompt)
         return others if isinstance(others, NoWay) else WayBack((leg, *others))
 
@@ -70,13 +73,10 @@ class WaysBack:
         scene = await self._scene(agent)
         live = live_items(scene.deployments)
         if leaving - live:
-            return NoWay("that is not live")
-        needing = needed_by(leaving, scene.items.values(), live)
-        if needing:
-            named = " and ".join(f"item {one.n}" for one in needing)
-            numbers = sorted({one.n for one in needing} | {scene.items[id_].n for id_ in leaving})
-            both = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
-            return NoWay(f'{named} needs it and would stay; "take back only {both}" takes them together')
+            return NoWay("That is not live")
+        needed = _needed(scene, leaving)
+        if needed is not None:
+            return needed
         legs = await self._legs(agent, scene, leaving)
         return legs if isinstance(legs, NoWay) else WayBack(tuple(sorted(legs, key=_gains_first)))
 
@@ -87,7 +87,7 @@ class WaysBack:
         """
         people = self.people_of(agent)
         if not people.may_take_back(said.actor):
-            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask one of its approvers.")
+            raise UsageError(f"{said.actor!r} may not take back deployments of {agent!r}; ask {people.to_ask}.")
         at, batch_id = self.clock.now(), uuid4()
         approval = Approval(person=people.person(said.actor), actor=said.actor, words=said.words, at=at)
         known = await self.deployments.newest(agent, DEPLOYMENTS_MAX)
@@ -95,7 +95,7 @@ class WaysBack:
             _row(leg, known, approval) | {"batch_id": str(batch_id), "ordinal": ordinal}
             for ordinal, leg in enumerate(way.legs)
         ]
-        named = [_named(leg) for leg in way.legs]
+        named = [_named(leg, known) for leg in way.legs]
         gone = await self.deployments.go_back(
             agent,
             rows,
@@ -125,7 +125,7 @@ class WaysBack:
             if later and later[0].sha256 == now.sha256:
                 return NoWay(f"{runs}; take back what came later first.")
             base = await registry.version(one.prompt, one.base_version)
-            return NoWay(f"{runs}.", one.prompt, now.text, base.text)
+            return NoWay(f"{runs}; what someone else wrote would be lost", one.prompt, now.text, base.text)
         return None
 
     async def _legs(
@@ -158,12 +158,22 @@ class WaysBack:
         return Scene(refs, deployments, items)
 
 
+def _needed(scene: Scene, leaving: frozenset[UUID]) -> NoWay | None:
+    """Why these items cannot leave by themselves; None where nothing that stays needs them."""
+    needing = needed_by(leaving, scene.items.values(), live_items(scene.deployments))
+    if not needing:
+        return None
+    named = ", ".join(str(one.n) for one in needing)
+    those = f"Item {named} needs" if len(needing) == 1 else f"Items {named} need"
+    return NoWay(f"{those} what would leave, and would stay", instead=leaving | {one.id for one in needing})
+
+
 def _gains_first(leg: Leg) -> tuple[int, str]:
     """The prompt that gains text goes first, so that no text is missing in between."""
     return len(leg.current.text) - len(leg.text), leg.prompt
 
 
-def _named(leg: Leg) -> dict[str, Any]:
+def _named(leg: Leg, known: Iterable[Deployment]) -> dict[str, Any]:
     return {
         "prompt": leg.prompt,
         "version": leg.current.version,
@@ -171,22 +181,26 @@ def _named(leg: Leg) -> dict[str, Any]:
         "target_version": leg.target_version,
         "undone": [str(id_) for id_ in leg.undone],
         "passes": [str(id_) for id_ in leg.passes],
+        "items": sorted(item.n for item in _proven(leg, known)),
     }
 
 
-def _row(leg: Leg, known: Iterable[Deployment], approval: Approval) -> dict[str, Any]:
-    """One deployment as it is stored. What leaves is known from the deployments that brought it."""
-    brought = [
-        one for one in known if one.prompt == leg.prompt and one.state in LIVE and set(one.items) & set(leg.undone)
-    ]
-    items: dict[UUID, ProvenItem] = {item.id: item for one in brought for item in one.provenance.items}
-    sessions = {one.session_id for one in brought}
+def _brought(leg: Leg, known: Iterable[Deployment]) -> list[Deployment]:
+    """The deployments that brought what leaves."""
+    return [one for one in known if one.prompt == leg.prompt and one.state in LIVE and set(one.items) & set(leg.undone)]
+
+
+def _proven(leg: Leg, known: Iterable[Deployment]) -> tuple[ProvenItem, ...]:
+    """The items that leave, as they were approved."""
+    items = {item.id: item for one in _brought(leg, known) for item in one.provenance.items}
+    return tuple(items[id_] for id_ in leg.undone if id_ in items)
+
+
+def _row(leg: Leg, known: Sequence[Deployment], approval: Approval) -> dict[str, Any]:
+    """One deployment as it is stored."""
+    sessions = {one.session_id for one in _brought(leg, known)}
     session_id = sessions.pop() if len(sessions) == 1 else None
-    provenance = Provenance(
-        session_id=session_id,
-        items=tuple(items[id_] for id_ in leg.undone if id_ in items),
-        approvals=(approval,),
-    )
+    provenance = Provenance(session_id=session_id, items=_proven(leg, known), approvals=(approval,))
     return {
         "id": str(uuid4()),
         "session_id": str(session_id) if session_id else None,

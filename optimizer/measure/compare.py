@@ -34,7 +34,10 @@ def version_that_ran(deployment: Deployment, deployments: Sequence[Deployment], 
     came_from = {
         one.new_version: one.base_version
         for one in reversed(deployments)
-        if one.prompt == deployment.prompt and one.id != deployment.id and one.new_version is not None
+        if one.prompt == deployment.prompt
+        and one.id != deployment.id
+        and one.new_version is not None
+        and one.kind != "to_version"
     }
     version = deployment.base_version
     for _ in came_from:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from optimizer.errors import InputError
 from optimizer.prompts.edits import occurrences
+from optimizer.prompts.messages import message_around, messages_of
 from optimizer.prompts.spans import Span
 from optimizer.records.edits import Edit
 
@@ -29,12 +30,14 @@ def removal_span(base: str, start: int, end: int) -> Span:
 
     What stood before and after the lines stays apart by the wider gap of the two, not by both.
     """
-    before, after = base[:start].rstrip(), base[end:].lstrip()
+    body = _body(base, Span(start, end))
+    before, after = base[body.start : start].rstrip(), base[end : body.end].lstrip()
+    above, below = body.start + len(before), body.end - len(after)
     if not after:
-        return Span(len(before), end)
-    if before and base[len(before) : start].count("\n") < 2:
-        return Span(start, base.find("\n", end) + 1 or len(base))
-    next_line = base.rfind("\n", end, len(base) - len(after)) + 1
+        return Span(above, end)
+    if before and base[above:start].count("\n") < 2:
+        return Span(start, base.find("\n", end, body.end) + 1 or body.end)
+    next_line = base.rfind("\n", end, below) + 1
     return Span(start, max(next_line, end))
 
 
@@ -62,8 +65,12 @@ def _removals(base: str, blocks: Sequence[Span]) -> dict[Span, Span]:
     found: dict[Span, Span] = {}
     following, at_end = len(base), True
     for block in reversed(blocks):
+        body = _body(base, block)
+        if following > body.end:  # the first from below in its message
+            following, at_end = body.end, True
         at_end = at_end and not base[block.end : following].strip()
-        found[block] = Span(len(base[: block.start].rstrip()), block.end) if at_end else removal_span(base, *block)
+        above = body.start + len(base[body.start : block.start].rstrip())
+        found[block] = Span(above, block.end) if at_end else removal_span(base, *block)
         following = block.start
     return found
 
@@ -77,16 +84,24 @@ def _edit(prompt: str, base: str, span: Span, replacement: str, limits: Sequence
 
 
 def _anchor(base: str, span: Span, limits: Sequence[Span]) -> Span:
-    """The anchor inside the first of the limits that has one; the whole text is one in the end."""
-    everything = Span(0, len(base))
+    """The anchor inside the first of the limits that has one; the whole text, or that of the message, in the end."""
+    everything = _body(base, span)
     tried = (_widened(base, span, *limit) for limit in (*limits, everything))
     return next((anchor for anchor in tried if anchor), everything)
 
 
 def _clear(base: str, span: Span, others: Sequence[Span]) -> Span:
     """How far the span may be widened without touching the others."""
-    floor = max((other.end for other in others if other.end <= span.start), default=0)
-    return Span(floor, min((other.start for other in others if other.start >= span.end), default=len(base)))
+    body = _body(base, span)
+    floor = max((other.end for other in others if other.end <= span.start), default=body.start)
+    ceiling = min((other.start for other in others if other.start >= span.end), default=body.end)
+    return Span(max(floor, body.start), min(ceiling, body.end))
+
+
+def _body(base: str, span: Span) -> Span:
+    """The text of the message that the span stands in; the whole text where there are none."""
+    message = message_around(messages_of(base), span)
+    return message.body if message else Span(0, len(base))
 
 
 def _middle(base: str, start: int, end: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
@@ -114,17 +115,18 @@ def _carried(before: Blame, source: Source, stood: Mapping[str, Origin]) -> Blam
     origins = {at: before.sentences[was].origin for at, was in pairs.items()}
     moved = _moved(changes, old, new)
     origins |= {at: before.sentences[was].origin for at, was in moved.items()}
-    brought: set[int] = set()
-    for at, span in enumerate(spans):
-        if at not in origins and source.restores and new[at] in stood:
-            origins[at] = stood[new[at]]
-        elif at not in origins:
-            brought.add(at)
-            origins[at] = Origin(source.version, _edits_at(span, [(place.new, place.edit) for place in places]))
+    if source.restores:
+        origins |= {at: stood[core] for at, core in enumerate(new) if at not in origins and core in stood}
+    brought = {
+        at: Origin(source.version, _edits_at(span, [(place.new, place.edit) for place in places]))
+        for at, span in enumerate(_cores(source.text))
+        if at not in origins
+    }
+    origins |= brought
     told = tuple(Sentence(source.text[span.start : span.end], origins[at]) for at, span in enumerate(spans))
-    arrived = len(pairs) + len(moved) < len(new)
-    left = [mark for mark in before.gone if not (arrived and _is_back(mark, old_text, source.text))]
-    gone = _gone(before, source.version, changes, places, frozenset(moved.values()), brought)
+    arrived = tuple(sentence for at, sentence in enumerate(new) if at not in pairs and at not in moved)
+    left = [mark for mark in before.gone if not _is_back(mark, arrived, old_text, source.text)]
+    gone = _gone(before, source.version, changes, places, frozenset(moved.values()), brought, spans)
     return Blame(told, tuple(sorted((*_moved_on(left, pairs, len(new)), *gone), key=lambda mark: mark.before)))
 
 
@@ -218,18 +220,27 @@ def _gone(
     changes: Sequence[_Change],
     places: Sequence[_Place],
     moved: frozenset[int],
-    brought: set[int],
+    brought: Mapping[int, Origin],
+    spans: Sequence[Span],
 ) -> Iterator[Gone]:
-    starts = [0]
-    for sentence in before.sentences:
-        starts.append(starts[-1] + len(sentence.text))
+    starts = [0, *accumulate(len(sentence.text) for sentence in before.sentences)]
+    old_places = [(place.old, place.edit) for place in places]
+    ends = {place.edit: place.new.end for place in places}
+
+    def edits_of(was: int) -> tuple[int, ...]:
+        return _edits_at(Span(starts[was], starts[was + 1]), old_places)
+
     for change in changes:
-        left = [was for was in range(change.old_from, change.old_to) if was not in moved]
-        if not left or not brought.isdisjoint(range(change.new_from, change.new_to)):
-            continue  # what came in their place says which version it was
-        span = Span(starts[left[0]], starts[left[-1] + 1])
-        edits = _edits_at(span, [(place.old, place.edit) for place in places])
-        yield Gone(change.new_to, "".join(before.sentences[was].text for was in left), Origin(version, edits))
+        new = range(change.new_from, change.new_to)
+        left = (was for was in range(change.old_from, change.old_to) if was not in moved)
+        for edits, group in groupby(left, edits_of):
+            # What came in their place says which version it was.
+            if any(at in brought and (not edits or set(edits) & set(brought[at].edits)) for at in new):
+                continue
+            end = max((ends[edit] for edit in edits), default=0)
+            at = next((at for at in new if edits and spans[at].start >= end), change.new_to)
+            text = "".join(before.sentences[was].text for was in group)
+            yield Gone(at, text, Origin(version, edits))
 
 
 def _moved_on(marks: Sequence[Gone], pairs: Mapping[int, int], new_count: int) -> Iterator[Gone]:
@@ -240,5 +251,6 @@ def _moved_on(marks: Sequence[Gone], pairs: Mapping[int, int], new_count: int) -
         yield mark._replace(before=at[bisect_left(was, mark.before)])
 
 
-def _is_back(mark: Gone, old_text: str, new_text: str) -> bool:
-    return new_text.count(mark.text.strip()) > old_text.count(mark.text.strip())
+def _is_back(mark: Gone, arrived: tuple[str, ...], old_text: str, new_text: str) -> bool:
+    what = mark.text.strip()
+    return what.startswith(arrived) and new_text.count(what) > old_text.count(what)

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from rapidfuzz.distance import Levenshtein
 
 from optimizer.prompts.hidden import visible
+from optimizer.prompts.messages import Message, messages_of
 
 PartKind = Literal["same", "removed", "added"]
 
@@ -35,6 +36,13 @@ class Hunk(NamedTuple):
 
     words_skipped: int  # unchanged words between the hunk before, or the text's start, and this one
     parts: tuple[Part, ...]
+
+
+class MessageDiff(NamedTuple):
+    """What changes in one message of a template, or in a text that has none."""
+
+    message: str  # "message 2 (user)"; empty for a text of one block
+    hunks: tuple[Hunk, ...]
 
 
 class _Run(NamedTuple):
@@ -75,6 +83,26 @@ def word_diff(old: str, new: str, *, context_words: int = 8) -> tuple[Hunk, ...]
     if any(part.kind != "same" for part in parts):
         hunks.append(_hunk(skipped, parts))
     return tuple(hunks)
+
+
+def prompt_diff(old: str, new: str, *, context_words: int = 8) -> tuple[MessageDiff, ...]:
+    """`word_diff`, message by message where the text is that of a template with several; those that change.
+
+    The lines that name the messages are in no hunk: they are no text of the prompt.
+    """
+    before, after = messages_of(old), messages_of(new)
+    if not before or [one.name for one in before] != [one.name for one in after]:
+        hunks = word_diff(old, new, context_words=context_words)
+        return (MessageDiff("", hunks),) if hunks else ()
+    found = (
+        MessageDiff(here.name, word_diff(_text(old, here), _text(new, there), context_words=context_words))
+        for here, there in zip(before, after, strict=True)
+    )
+    return tuple(one for one in found if one.hunks)
+
+
+def _text(text: str, message: Message) -> str:
+    return text[message.body.start : message.body.end]
 
 
 def render_plain(hunks: Sequence[Hunk]) -> str:

@@ -53,7 +53,11 @@ class _Text:
 
     def __post_init__(self) -> None:
         self.numbers = [number for number, line in enumerate(self.lines) if line.text]
-        self.words = [self.lines[number].text for number in self.numbers]
+        # The line that names a message is like no other: nothing is copied together with it.
+        self.words = [
+            line.text if line.kind != "message" else f"\0{id(self)} {line.start}"
+            for line in (self.lines[number] for number in self.numbers)
+        ]
         position = {number: index for index, number in enumerate(self.numbers)}
         self.extents = {}
         last_position = [0] * len(self.lines)

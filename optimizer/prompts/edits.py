@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from optimizer.errors import InputError
+from optimizer.prompts.messages import message_around, messages_of, same_messages
 from optimizer.prompts.placeholders import (
     missing_placeholders,
     new_placeholders,
@@ -22,7 +23,7 @@ OCCURRENCES_COUNTED_MAX = 100
 class EditProblem(NamedTuple):
     """Why an edit cannot be used as it is; `edit` and `other` are positions in the edits that were given."""
 
-    kind: Literal["missing", "ambiguous", "overlap", "placeholder", "prompt"]
+    kind: Literal["missing", "ambiguous", "overlap", "placeholder", "prompt", "message"]
     edit: int
     sentence: str
     other: int | None = None
@@ -58,9 +59,11 @@ def problems(base: str, edits: Sequence[Edit]) -> tuple[EditProblem, ...]:
 
     An overlap is told once, with the later edit as `other`. An edit breaks a placeholder when, by itself or
     with the others, it drops the last one of its name, leaves half of one, or brings one that nothing fills.
+    In a template with several messages an edit stays within the text of one, and leaves the lines that name them.
     """
     located, found = _located(base, edits)
     found.extend(_overlaps(located, edits))
+    found.extend(_broken_messages(base, edits, located, found))
     if located:
         found.extend(_broken_placeholders(base, edits, located, found))
     return tuple(sorted(found, key=lambda problem: (problem.edit, problem.other or 0)))
@@ -118,6 +121,30 @@ def _overlaps(located: dict[int, Span], edits: Sequence[Edit]) -> Iterator[EditP
             shared = shorten(edits[second].find)
             sentence = f"Two edits of {edits[first].prompt!r} change the same text {shared!r}; keep one of them."
             yield EditProblem("overlap", first, sentence, other=second)
+
+
+def _broken_messages(
+    base: str, edits: Sequence[Edit], located: dict[int, Span], known: Sequence[EditProblem]
+) -> Iterator[EditProblem]:
+    messages = messages_of(base)
+    sound: dict[int, Span] = {}
+    for index, span in located.items():
+        prompt = edits[index].prompt
+        if messages and message_around(messages, span) is None:
+            named = next((one for one in messages if one.marker.overlaps(span)), messages[0])
+            sentence = f"This edit of {prompt!r} reaches over the line that names {named.name}; edit one message alone."
+            yield EditProblem("message", index, sentence)
+        elif not same_messages(base, _apply(base, [(span, edits[index].replace)])):
+            sentence = f"This edit of {prompt!r} writes or drops a line as those that name messages; word it otherwise."
+            yield EditProblem("message", index, sentence)
+        else:
+            sound[index] = span
+    if len(sound) < 2 or any(problem.kind == "overlap" for problem in known):
+        return
+    if not same_messages(base, _apply(base, [(span, edits[index].replace) for index, span in sound.items()])):
+        prompt, last = edits[0].prompt, max(sound)
+        sentence = f"Together the edits of {prompt!r} write or drop a line as those that name messages; keep one."
+        yield EditProblem("message", last, sentence)
 
 
 def _broken_placeholders(

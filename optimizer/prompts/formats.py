@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from string import Formatter
 
-from jinja2 import TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from optimizer.prompts.hidden import visible
+from optimizer.prompts.messages import messages_of
 from optimizer.prompts.placeholders import SyntaxProblem, new_syntax_problems
-from optimizer.prompts.spans import shorten
-
-# The lines that name the messages of a template with several; each message is a template of its own.
-_MARKER = re.compile(r"^={3,} (?:message \d+ \([a-z_]{1,20}\), )?block \d+ ={3,}$", re.MULTILINE)
-_PARSER = ImmutableSandboxedEnvironment()
+from optimizer.prompts.spans import Span, shorten
 
 
 def new_format_problems(base: str, new: str, template_format: str) -> tuple[SyntaxProblem, ...]:
@@ -42,22 +35,17 @@ def problem_of(text: str, template_format: str) -> SyntaxProblem | None:
 
 
 def _texts(text: str) -> Iterator[tuple[int, str]]:
-    """The texts of the messages, each with the line that it begins in, from 1."""
-    start = 0
-    for match in [*_MARKER.finditer(text), None]:
-        end = match.start() if match else len(text)
+    """Each message's text, which is a template of its own, with the line that it begins in, from 1."""
+    bodies = [message.body for message in messages_of(text)] or [Span(0, len(text))]
+    for start, end in bodies:
         yield text.count("\n", 0, start) + 1, text[start:end]
-        start = match.end() if match else end
 
 
 def _jinja_problem(text: str) -> SyntaxProblem | None:
-    try:
-        _PARSER.parse(text)
-    except TemplateSyntaxError as error:
-        return SyntaxProblem(error.lineno, _told(error.message))
-    except RecursionError:
-        return SyntaxProblem(1, "it is nested too deeply")
-    return None
+    from optimizer.prompts import sandbox  # jinja2 takes longer to import than most commands to run
+
+    problem = sandbox.syntax_problem(text)
+    return SyntaxProblem(problem[0], _told(problem[1])) if problem else None
 
 
 def _field_problem(text: str) -> SyntaxProblem | None:
@@ -72,5 +60,5 @@ def _field_problem(text: str) -> SyntaxProblem | None:
 _PROBLEMS = {"jinja2": _jinja_problem, "f-string": _field_problem}
 
 
-def _told(message: str | None) -> str:
-    return shorten(visible(message or "a place that cannot be read")).rstrip(".")
+def _told(message: str) -> str:
+    return shorten(visible(message)).rstrip(".")

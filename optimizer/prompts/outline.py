@@ -1,7 +1,7 @@
 """The outline of a prompt: its lines, and which of them hold others together.
 
 Markdown headings (also bold lines and lines in capitals that end in a colon), XML-like tags on lines of their
-own, and code fences.
+own, and code fences. None of them reaches from one message of a template into the next.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Kind = Literal["text", "blank", "heading", "open", "close", "fence", "code"]
+from optimizer.prompts.messages import messages_of
+
+Kind = Literal["text", "blank", "heading", "open", "close", "fence", "code", "message"]
 
 PSEUDO_HEADING_LEVEL = 7
 
@@ -30,7 +32,7 @@ class Line(NamedTuple):
     end: int  # where the line break begins, blanks included
     text: str
     kind: Kind
-    name: str = ""  # of a heading or a tag
+    name: str = ""  # of a heading, a tag or a message
     level: int = 0  # of a heading: 1 to 6, 7 for bold lines and capitals
 
 
@@ -47,9 +49,13 @@ def read_lines(text: str) -> tuple[Line, ...]:
     lines: list[Line] = []
     fence = ""
     start = 0
+    messages = {message.body.start - 1: message.name for message in messages_of(text)}  # by the end of their lines
     for part in text.split("\n"):
-        line = _read_line(part, start, fence)
-        if line.kind == "fence":
+        name = messages.get(start + len(part))
+        line = _read_line(part, start, fence) if name is None else Line(start, start + len(part), part, "message", name)
+        if line.kind == "message":
+            fence = ""
+        elif line.kind == "fence":
             fence = "" if fence else line.name
         lines.append(line)
         start += len(part) + 1
@@ -65,7 +71,10 @@ def holds(lines: Sequence[Line]) -> dict[int, Hold]:
     found = {**_pairs(lines), **_fences(lines)}
     opened: list[int] = []  # headings and open tags around the current line
     for number, line in enumerate(lines):
-        if line.kind == "heading":
+        if line.kind == "message":
+            found.update((heading, Hold(heading, number - 1)) for heading in opened)
+            opened.clear()
+        elif line.kind == "heading":
             while opened and lines[opened[-1]].kind == "heading" and lines[opened[-1]].level >= line.level:
                 heading = opened.pop()
                 found[heading] = Hold(heading, number - 1)
@@ -83,6 +92,8 @@ def heading_above(lines: Sequence[Line], number: int) -> str:
     """The name of the nearest heading or open tag at or above the line; empty if there is none."""
     closed: list[str] = []
     for line in reversed(lines[: number + 1]):
+        if line.kind == "message":
+            return ""
         if line.kind == "close":
             closed.append(line.name)
         elif line.kind == "open" and closed and closed[-1] == line.name:
@@ -122,7 +133,10 @@ def _pairs(lines: Sequence[Line]) -> dict[int, Hold]:
     opened: list[int] = []
     names: Counter[str] = Counter()
     for number, line in enumerate(lines):
-        if line.kind == "open":
+        if line.kind == "message":
+            opened.clear()
+            names.clear()
+        elif line.kind == "open":
             opened.append(number)
             names[line.name] += 1
         elif line.kind == "close" and names[line.name]:
@@ -136,8 +150,14 @@ def _pairs(lines: Sequence[Line]) -> dict[int, Hold]:
 
 
 def _fences(lines: Sequence[Line]) -> dict[int, Hold]:
-    marks = [number for number, line in enumerate(lines) if line.kind == "fence"]
     found: dict[int, Hold] = {}
-    for first, last in zip(marks[::2], marks[1::2], strict=False):
-        found[first] = found[last] = Hold(first, last)
+    first: int | None = None
+    for number, line in enumerate(lines):
+        if line.kind == "message":
+            first = None
+        elif line.kind == "fence" and first is None:
+            first = number
+        elif line.kind == "fence" and first is not None:
+            found[first] = found[number] = Hold(first, number)
+            first = None
     return found

@@ -38,6 +38,7 @@ _MATERIAL_TITLE = re.compile(
     r"(few.?shot |sample )?(examples?|tickets?|inputs?|outputs?|data|documents?|context|history)[ \d]*",
     re.IGNORECASE,
 )
+_INSTRUCTIONS = re.compile(r"\((system|developer)\)")
 _ENDINGS = (("ying", "y"), ("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
 
 
@@ -61,7 +62,7 @@ def best_section(text: str, keywords: Sequence[str]) -> Section:
     lines = read_lines(text)
     sections = tuple(_sections(lines))
     if not sections:
-        return Section("", 0, len(text.rstrip()), 0, 0)
+        return _nowhere(text, lines)
     bodies = [_body(lines, section) for section in sections]
     words = [_words(f"{section.title} {body}") for section, body in zip(sections, bodies, strict=True)]
     spread = Counter(word for found in words for word in found)
@@ -103,20 +104,33 @@ def insert_rule(prompt: str, text: str, rule: str, keywords: Sequence[str], *, c
     return edits[0]
 
 
+def _nowhere(text: str, lines: Sequence[Line]) -> Section:
+    """A place in a text where no section may take a rule: its first line, or that of its first message."""
+    number = next((number + 1 for number, line in enumerate(lines) if line.kind == "message"), 0)
+    start = lines[number].start
+    return Section("", start, max(start, len(text.rstrip())), number, number)
+
+
 def _sections(lines: Sequence[Line]) -> Iterator[Section]:
-    """Every section that may take a rule: with text of its own, and not part of an example or of data."""
+    """Every section that may take a rule: with text of its own, and not part of an example or of data.
+
+    Of a template with several messages those of its instructions, where it has any: what a user says is no place.
+    """
     material = _material_lines(lines)
     titles: list[str] = [""]  # of the tags around the line
     first, title = 0, ""
     for number in range(len(lines) + 1):
         line = lines[number] if number < len(lines) else None
-        if line is not None and line.kind not in ("heading", "open", "close"):
+        if line is not None and line.kind not in ("heading", "open", "close", "message"):
             continue
         if first < number and not material[first] and (section := _section(lines, first, number, title)):
             yield section
         if line is None:
             return
-        if line.kind == "close":
+        if line.kind == "message":
+            titles = [""]
+            first, title = number + 1, ""
+        elif line.kind == "close":
             del titles[max(1, len(titles) - 1) :]
             first, title = number + 1, titles[-1]
         else:
@@ -142,6 +156,12 @@ def _material_lines(lines: Sequence[Line]) -> list[int]:
         if number == hold.first and _MATERIAL_TITLE.fullmatch(lines[number].name):
             depth[hold.first] += 1
             depth[hold.last + 1] -= 1
+    marks = [number for number, line in enumerate(lines) if line.kind == "message"]
+    if any(_INSTRUCTIONS.search(lines[number].name) for number in marks):
+        for first, end in zip(marks, [*marks[1:], len(lines)], strict=True):
+            if not _INSTRUCTIONS.search(lines[first].name):
+                depth[first] += 1
+                depth[end] -= 1
     return list(accumulate(depth))
 
 

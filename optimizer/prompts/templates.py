@@ -15,12 +15,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 from optimizer.errors import InputError
+from optimizer.prompts.messages import MARKER, fence_for
 from optimizer.prompts.variables import VARIABLES_IN, variables_of
 
 Template = Mapping[str, Any]
 
-_FENCE_MIN = 3
-_MARKER = re.compile(r"(={3,}) (message \d+ \([a-z_]{1,20}\), )?block \d+ \1")
 _ROLE = re.compile(r"[a-z_]{1,20}")
 _DEFAULT_FORMAT = "f-string"
 
@@ -59,6 +58,12 @@ def with_text(template: Template, text: str) -> dict[str, Any]:
     return changed
 
 
+def format_of(template: Template) -> str:
+    """How its texts name variables: "f-string" or "jinja2"; empty where its messages differ in that."""
+    found = {str(holder.get("template_format") or _DEFAULT_FORMAT) for holder in _holders(list(_blocks(template)))}
+    return found.pop() if len(found) == 1 else ""
+
+
 def frame_of(template: Template) -> dict[str, Any]:
     """What is left of the template without its texts: equal for two versions that differ in texts alone."""
     bare = copy.deepcopy(dict(template))
@@ -71,7 +76,7 @@ def frame_of(template: Template) -> dict[str, Any]:
 
 def block_name(line: str) -> str | None:
     """`message 1 (system), block 1`, of a line that may name a block of a template with several."""
-    return line.strip("= ") if _MARKER.fullmatch(line) else None
+    return line.strip("= ") if MARKER.fullmatch(line) else None
 
 
 def new_template(text: str) -> dict[str, Any]:
@@ -125,13 +130,7 @@ def _blocks(template: Template) -> Iterator[_Block]:
 
 
 def _fence(blocks: Sequence[_Block]) -> str:
-    """Longer than that of any line in the texts that looks like a marker: so no text can hold one."""
-    found = (match for block in blocks for line in _lines(block) if (match := _MARKER.fullmatch(line)))
-    return "=" * max((len(match[1]) + 1 for match in found), default=_FENCE_MIN)
-
-
-def _lines(block: _Block) -> list[str]:
-    return block.content["text"].split("\n")
+    return fence_for(block.content["text"] for block in blocks)
 
 
 def _markers(blocks: Sequence[_Block]) -> list[str]:
@@ -156,7 +155,7 @@ def _split(blocks: Sequence[_Block], text: str) -> list[str]:
             raise TemplateError("The template has no text block, so no text can be put into it; add one to it first.")
         return []
     width = len(_fence(blocks))
-    at = [n for n, line in enumerate(lines) if (match := _MARKER.fullmatch(line)) and len(match[1]) == width]
+    at = [n for n, line in enumerate(lines) if (match := MARKER.fullmatch(line)) and len(match[1]) == width]
     if [lines[n] for n in at] != markers or at[0] != 0:
         raise TemplateError(
             f"The {len(markers)} lines that name the messages of the template, the first of them {markers[0]!r}, are "

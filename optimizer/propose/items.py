@@ -11,6 +11,7 @@ from uuid import UUID
 from optimizer.errors import InputError
 from optimizer.prompts.checks import check_prompt
 from optimizer.prompts.edits import compose, locate, problems
+from optimizer.prompts.protected import frozen_sections, protection_problems
 from optimizer.prompts.sections import best_section, insert_rule
 from optimizer.prompts.spans import Span
 from optimizer.propose.suppress import answered_already, got_worse
@@ -109,9 +110,9 @@ def _edits_of(
             return (), f"A change of {prompt!r} was not possible: the registry does not hold that prompt."
         own = [edit for edit in edits if edit.prompt == prompt]
         base = prompts[prompt].text
-        found = problems(base, own) or check_prompt(base, compose(base, own))
-        if found:
-            return (), f"A change of {prompt!r} was not possible: {found[0].sentence}"
+        sentence = _against(base, own)
+        if sentence is not None:
+            return (), f"A change of {prompt!r} was not possible: {sentence}"
         overlap = problems(base, [*taken.get(prompt, ()), *own])
         if any(problem.kind == "overlap" for problem in overlap):
             return (
@@ -121,16 +122,27 @@ def _edits_of(
     return edits, None
 
 
+def _against(base: str, edits: Sequence[Edit]) -> str | None:
+    """Why these edits could not go live, as far as the text itself says."""
+    found = problems(base, edits)
+    if found:
+        return found[0].sentence
+    new = compose(base, edits)
+    checks = check_prompt(base, new)
+    return checks[0].sentence if checks else next(protection_problems(base, new, edits), None)
+
+
 def _rule_edit(
     finding: Finding, advice: str, prompts: Mapping[str, PromptText], taken: Mapping[str, Sequence[Edit]]
 ) -> Edit | None:
-    """The advice as a line in the section where it belongs, clear of what other items change."""
+    """The advice as a line in the section where it belongs, clear of what other items change and what is frozen."""
     if not prompts:
         return None
     keywords = [finding.tool] if finding.tool else []
     name = _home(prompts, keywords)
     text = prompts[name].text
     clear_of: list[Span] = [locate(text, edit) for edit in taken.get(name, ())]
+    clear_of += (section.span for section in frozen_sections(text))
     try:
         return insert_rule(name, text, advice, keywords, clear_of=clear_of)
     except InputError:

@@ -55,7 +55,7 @@ class Blamed(Record):
     version: int
     text_of: int  # the oldest version with this text
     labels: tuple[str, ...]  # that stand on `version`
-    is_running: bool  # what the agent gets now
+    is_running: bool | None  # whether the agent gets it now; None where it is pinned to a version of its own
     oldest: int  # how far back was looked: what it has may be older, where earlier versions are left
     has_older: bool
     sentences: tuple[BlamedSentence, ...]

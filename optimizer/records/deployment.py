@@ -60,6 +60,7 @@ class Rehearsal(Record):
     """The new text, rendered beside the base with the inputs of recent requests."""
 
     requests: int  # how many; 0: no request in the traces names inputs, so it was rendered with the placeholders
+    variables: int = 0  # that the base asks for
     characters_max: int = 0  # of what was rendered, with its includes
     tokens_max: int = 0  # by estimate
 
@@ -95,7 +96,7 @@ class Plan(Record):
 
     deployments: tuple[PlannedDeployment, ...]  # in their order: the prompt that gains text first
     left_out: tuple[LeftOut, ...]
-    untold: tuple[str, ...] = ()  # sentences: whose effect could not be told apart in the traces of today
+    untold: tuple[str, ...] = ()  # sentences: what would not reach the agent, or could not be told apart, as of today
     also: tuple[str, ...] = ()  # sentences: who else is served by the prompts that it changes
 
     @property
@@ -185,9 +186,19 @@ class Deployment(Record):
         return next((int(step.detail["over"]) for step in done if "over" in step.detail), self.base_version)
 
     @property
+    def overtaken(self) -> bool:
+        """Whether it did not go live because somebody changed the prompt meanwhile: what runs may be theirs."""
+        return any(step.detail.get("overtaken") for step in self.steps)
+
+    @property
     def touched(self) -> frozenset[UUID]:
         """The items that it brings or takes back: what shares one in a batch moves together, or not at all."""
         return frozenset((*self.items, *self.undone))
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Of deployments of one prompt and one moment, the higher is the later: what goes back has a lower version."""
+        return max(self.new_version or 0, self.base_version), self.base_version
 
     @property
     def was_passed(self) -> bool:

@@ -67,7 +67,8 @@ class Header(Record):
     verdicts: tuple[Verdict, ...] = ()
     alarms: tuple[str, ...] = ()
     requested_by: str | None = None  # channel identity of the person who asked for the run; None: the schedule
-    untold: tuple[str, ...] = ()  # sentences: prompts of its items whose deployment could not be told apart
+    # Sentences: prompts of its items whose deployment would not do what is believed, or could not be told apart.
+    untold: tuple[str, ...] = ()
 
 
 class Dropped(Record):

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from optimizer.clock import Clock
 from optimizer.db.port import Database
-from optimizer.errors import PromptNotFound, RegistryConflict
+from optimizer.errors import PromptNotFound
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import LabelMove, PromptVersion
+from optimizer.registries.conflicts import stands_elsewhere
 
 
 class LocalRegistry:
@@ -77,11 +78,7 @@ class LocalRegistry:
         if answer.get("missing"):
             raise PromptNotFound(_no_version(prompt, version))
         if not answer["ok"] and answer["version"] != version:
-            stands = f"version {answer['version']}" if answer["version"] else "no version"
-            raise RegistryConflict(
-                f"The label {label!r} of {prompt!r} stands at {stands}, not at {expected}: "
-                "someone else moved it; look again."
-            )
+            raise stands_elsewhere(prompt, label, answer["version"], expected)
 
     async def labels(self, prompt: str) -> Mapping[str, int]:
         return await self._database.call("prompts_labels", agent=self._agent, prompt=prompt)

@@ -92,7 +92,7 @@ class PromptReader:
             while True:
                 await asyncio.sleep(pause_seconds)
                 try:
-                    await self._poll()
+                    await self.catch_up()
                 except DatabaseError as error:
                     self._problem = str(error)  # told by every read, until the database answers again
                     pause_seconds = min(2 * pause_seconds, max(_AWAY_SECONDS_MAX, self._poll_seconds))
@@ -101,7 +101,7 @@ class PromptReader:
         finally:
             self._problem = "The reader does not follow any more; open it again."
 
-    async def _poll(self) -> None:
+    async def catch_up(self) -> None:
         """Asks what became of all that is known, until nothing of it has changed since it was asked."""
         while True:
             at = self._monotonic()

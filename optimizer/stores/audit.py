@@ -131,6 +131,7 @@ class OpenQuestion:
     """What the bot asked one person in one chat; consumed once, within minutes."""
 
     id: UUID
+    agent: str
     session_id: UUID | None
     text: str
     plan: dict[str, Any]
@@ -177,6 +178,7 @@ class QuestionStore:
             return None
         return OpenQuestion(
             id=UUID(row["id"]),
+            agent=row["agent"],
             session_id=UUID(row["session_id"]) if row["session_id"] else None,
             text=row["text"],
             plan=row["plan"],

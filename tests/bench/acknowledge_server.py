@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from psycopg_pool import AsyncConnectionPool
+from pydantic import SecretStr
 
 from bot.web.app import make_app
 from bot.web.server import make_server
@@ -50,8 +51,10 @@ def bare(dsn: str) -> FastAPI:
 async def ours(dsn: str, slack_url: str, port: int) -> None:
     settings = Settings(
         environment=Environment(
-            slack_bot_token=BOT_TOKEN, slack_signing_secret=SIGNING_SECRET, slack_base_url=slack_url
-        ),  # pyright: ignore[reportArgumentType]
+            slack_bot_token=SecretStr(BOT_TOKEN),
+            slack_signing_secret=SecretStr(SIGNING_SECRET),
+            slack_base_url=slack_url,
+        ),
         file=FileSettings(
             agents={AGENT: AgentSettings()}, people={one.lower(): PersonSettings(slack=one) for one in PEOPLE}
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimizer.db.port import Database
-from tests.journey.hotel import PROMPTS
+from tests.journey.hotel import AGENT, PAYMENT, PROMPTS
 from tests.journey.world import World
 
 
@@ -38,3 +38,39 @@ async def test_a_pinned_prompt_is_for_a_person_to_change(database: Database) -> 
         await dana.say(words)
     assert await world.published() == 1
     assert f"Done: {n}." in await dana.say(f"done {n}")
+
+
+async def test_what_a_person_changed_of_a_pinned_prompt_is_told_apart_and_not_proposed_again(
+    database: Database,
+) -> None:
+    world = await World.begin(database, "pinned")
+    dana = await world.morning()
+    n = await world.number("Payment")
+    await dana.say(f"done {n}")
+    # The person publishes it and pins the agent to it: what runs now names version 2.
+    await world.edit_prompts({"core": PROMPTS["core"].replace(PAYMENT, "", 1)})
+    dana = await world.morning(seed=2)
+    assert "Payment" not in dana.told.partition("Watching")[0]
+    report = await world.run()
+    ran = {fact.labels["prompt_version"] for fact in report.facts if "prompt_version" in fact.labels}
+    assert "core@2" in ran
+    # Nothing was deployed, so nothing is watched, measured or to be taken back.
+    assert await world.deployments() == ()
+    await world.ratchet.watching.watch(AGENT)
+    assert "Nothing that I deployed is live." in await dana.say("status")
+
+
+async def test_where_the_newest_version_runs_it_is_seen_and_so_is_its_way_back(database: Database) -> None:
+    world = await World.begin(database, "latest")
+    dana = await world.morning()
+    n = await world.number("Payment")
+    await dana.say(f"deploy {n}")
+    await world.day(seed=2)
+    await world.run()
+    assert "Seen in traffic: core v2, " in await dana.say("status")
+    await dana.say("rollback")
+    await world.day(seed=3)
+    await world.run()
+    said = await dana.say("status")
+    assert "Seen in traffic: core runs the text of v1 again, " in said
+    assert "Somebody" not in said

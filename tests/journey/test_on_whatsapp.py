@@ -71,7 +71,7 @@ async def team(database: Database) -> AsyncIterator[Team]:
                 twilio_whatsapp_from=SENDER,
                 twilio_base_url=space.url,
                 public_url=PUBLIC_URL,
-                **sids,
+                **sids,  # pyright: ignore[reportArgumentType]
             ),
             file=FileSettings(
                 agents={AGENT: AgentSettings(approvers=("dana",))},

@@ -223,7 +223,7 @@ async def test_only_an_approver_decides(world: World) -> None:
         assert "deploy" not in " ".join(chat.told.split()).partition("Reply:")[2]
         for words in ("deploy all", "remove 1", "skip", "snooze 2h", "done 1", "never 1"):
             answer = await chat.say(words)
-            assert "You are not an approver of this agent, so nothing was done" in answer, words
+            assert "Nothing was done. You are not an approver of this agent" in answer, words
     assert "Only people who are listed" in await world.chat(EVE).say("run optimization")
     assert set((await world.states()).values()) == {"open"}
     assert await world.published() == 1

@@ -193,6 +193,7 @@ async def test_a_change_in_the_middle_of_a_deployment_is_never_lost(desk: Desk, 
     if deployment.state is DeploymentState.failed:
         assert "run the optimization again" in (deployment.reason or "")
         assert "did not go live" in await dana.say("history")
+        assert "v1 stays" not in dana.told  # theirs runs
     else:
         assert "deployed item" in await dana.say("history")
     # What was wanted is proposed again where the text of today does not hold it.

@@ -91,7 +91,7 @@ async def test_an_item_of_two_prompts_moves_neither_when_one_was_changed(world: 
     # The first had gone live and was moved back, because the second could not follow.
     assert (await world.live())["core"] == 1
     assert (await world.text("house_rules")).endswith("in the yard.\n")
-    assert await world.states() == {1: "failed"}
+    assert await world.states() == {1: "stale"}
     told = await dana.say("history")
     assert "house_rules did not go live" in told
 

@@ -12,14 +12,18 @@ from tests.journey.hotel import AGENT
 from tests.journey.world import DANA, SAM, World
 
 
-async def _dies(world: World, call: str, number: int) -> None:
-    """A process that dies right before this call, for the prompt that was approved."""
+async def _dies(world: World, *, moved: bool) -> None:
+    """A process that dies right before it moves the label, or right after."""
     await world.morning()
     await world.approve(await world.number("Payment"))
 
     class Dies(Interfered):
-        async def before(self, call_: str, prompt: str) -> None:
-            if (call_, self.calls.count(call)) == (call, number):
+        async def before(self, call: str, prompt: str) -> None:
+            if call == "move_label" and not moved:
+                raise KeyboardInterrupt
+
+        async def after(self, call: str, prompt: str) -> None:
+            if call == "move_label":
                 raise KeyboardInterrupt
 
     ratchet = world.ratchet
@@ -32,7 +36,7 @@ async def _dies(world: World, call: str, number: int) -> None:
 
 
 async def test_it_had_not_moved_and_does_not_move(world: World) -> None:
-    await _dies(world, "move_label", 1)
+    await _dies(world, moved=False)
     answer = await world.chat(SAM).say("stop")
     assert "Halted before it went live: core; v1 stays." in answer
     assert (await world.live())["core"] == 1
@@ -41,7 +45,7 @@ async def test_it_had_not_moved_and_does_not_move(world: World) -> None:
 
 
 async def test_it_had_moved_and_is_taken_back(world: World) -> None:
-    await _dies(world, "current", 5)
+    await _dies(world, moved=True)
     assert (await world.live())["core"] == 2
     answer = await world.chat(SAM).say("wait")
     assert "Taken back: core runs v1 again; v2 was live" in answer

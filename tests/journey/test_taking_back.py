@@ -31,8 +31,10 @@ async def test_rollback_takes_the_last_deployment_back(world: World) -> None:
 async def test_taking_back_one_item_asks_about_those_that_went_live_with_it(world: World) -> None:
     dana = await _all_live(world)
     question = await dana.say("roll back 3")
-    assert "core v2 (v1 before) also holds items 1 and 4. Take all of it back?" in question
-    assert 'Reply: "yes" | "no"' in question
+    assert (
+        'core v2 (v1 before) also holds items 1 and 4. Take all of it back (or reply "take back only 3")?' in question
+    )
+    assert 'Reply: "take back only 3" | "yes" | "no"' in question
     assert (await world.live())["core"] == 2
     assert "Taken back: core runs v1 again" in await dana.say("yes")
     # Once is once.

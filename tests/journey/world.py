@@ -77,7 +77,7 @@ class Chat:
 
     async def _must_work(self, choice: str) -> None:
         """An offered reply is an order that is clear, or the answer to a question that is open."""
-        answer = parse(choice, pending_items(self.conversation.session))
+        answer = parse(choice, pending_items(self.conversation.session), await self.world.names())
         if isinstance(answer, Question) and answer.acknowledgement is not None:
             speaker = self.speaker
             now = self.world.clock.now()
@@ -227,6 +227,11 @@ class World:
         """The prompts as the agent gets them."""
         prompts = self.ratchet.prompts
         return dict(await prompts.current(AGENT, prompts.refs(await prompts.declared(AGENT))))
+
+    async def names(self) -> tuple[str, ...]:
+        """What the prompts of the agent are called."""
+        prompts = self.ratchet.prompts
+        return tuple(prompts.refs(await prompts.declared(AGENT)))
 
     async def live(self) -> dict[str, int]:
         return {name: one.version for name, one in (await self.held()).items()}

@@ -258,3 +258,43 @@ def test_doctor_says_which_settings_nothing_reads_yet(tmp_path: Path) -> None:
     assert "person dana: console:dana, slack:U012AB3CD, whatsapp:+33600000001, Europe/Paris" in told
     assert "people.dana: language: accepted, but not used by this release" in told
     assert "prompt master_system_core of blog-writer: loaded by its label prod, includes playbooks as PLAYBOOKS" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("agent.example/reload", 'it should be an address, as in "https://agent.example/reload"'),
+        ("file:///etc/passwd", "it should be an address"),
+        ("https://", "it should be an address"),
+        ("https://me:sekret@agent.example/", "it holds a name or a password; leave them out, each call is signed"),
+        (5, "it should be text"),
+    ],
+)
+def test_a_reload_address_that_cannot_be_one_is_refused(url: object, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_values({"agents": {"desk": {"reload": {"url": url}}}})
+    assert str(caught.value).startswith(f"ratchet.toml: the key 'agents.desk.reload.url' is wrong: {words}")
+    assert "sekret" not in str(caught.value)
+
+
+def test_a_misspelt_key_of_reload_is_met_with_the_nearest() -> None:
+    with pytest.raises(SettingsError, match=r"'agents.desk.reload.ur' is not known \(did you mean 'url'\?\)"):
+        parse_values({"agents": {"desk": {"reload": {"ur": "https://agent.example/"}}}})
+
+
+def test_doctor_says_whether_an_agent_is_told_to_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ratchet.toml").write_text(
+        '[agents.desk]\nreload = { url = "https://agent.example/reload?key=sekret" }\nprompts.core = {}\n'
+        'prompts.rules = { follow = "label" }\n'
+    )
+    told = list(describe(load_settings(tmp_path)))
+    assert "agents.desk: reload: nothing is sent while RATCHET_RELOAD_SECRET is not set; set it here and there" in told
+    assert "prompt core of desk: loaded by its label prod (assumed)" in told
+    assert "prompt rules of desk: loaded by its label prod" in told
+    monkeypatch.setenv("RATCHET_RELOAD_SECRET", "sekret")
+    told = list(describe(load_settings(tmp_path)))
+    assert (
+        "agents.desk: reload: told at https://agent.example/reload after each deployment and rollback, signed" in told
+    )
+    assert "RATCHET_RELOAD_SECRET: set (hidden)" in told
+    assert "sekret" not in "".join(told)

@@ -18,7 +18,7 @@ from optimizer.errors import PromptNotFound, RegistryConflict, RegistryError, Se
 REQUEST_SECONDS = 5
 CALL_SECONDS = 12.0  # of all requests of one call: less than the lease of a deployment
 WAITS_SECONDS = (0.5, 1.5)  # before another try of a read
-VERSION_MIN = (3, 9)
+VERSION_MIN = (3, 11)
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _REASON_CHARACTERS_MAX = 300
@@ -193,7 +193,7 @@ def _scheme(uri: str) -> str:
 def _is_installed(package: str) -> bool:
     """Without importing it; the whole package brings the small one along."""
     try:
-        numbers = re.findall(r"\d+", version(package) if package == "mlflow" else version("mlflow-skinny"))[:2]
+        numbers = re.findall(r"\d+", version(package))[:2]
     except PackageNotFoundError:
         return False
     return find_spec("mlflow") is not None and VERSION_MIN <= tuple(map(int, numbers)) < (4,)

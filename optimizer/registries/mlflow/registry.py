@@ -15,6 +15,7 @@ from optimizer.errors import PromptNotFound, RegistryConflict, RegistryError
 from optimizer.prompts.templates import TemplateError
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import LabelMove, PromptVersion
+from optimizer.registries.conflicts import require_nothing_between, stands_elsewhere
 from optimizer.registries.mlflow.client import Mlflow, NotAnswered, Session
 from optimizer.registries.mlflow.versions import Held, NewVersion, held_of, new_version
 
@@ -88,7 +89,7 @@ class MlflowRegistry:
                     where = f"version {base.version} of {prompt!r}" if base else repr(prompt)
                     raise RegistryConflict(f"The text does not fit {where}: {error}") from error
                 held = await _publish(session, prompt, new, deployment_id, sha256, is_first=not versions)
-            _require_nothing_between(prompt, held, before)
+            require_nothing_between(prompt, int(held.published.get("after_version", before)), held.version, "alias")
             return held.as_record(prompt)
 
     async def move_label(
@@ -99,7 +100,7 @@ class MlflowRegistry:
             if at == version:
                 return
             if at != expected:
-                raise _stands_elsewhere(prompt, label, at, expected)
+                raise stands_elsewhere(prompt, label, at, expected, "alias")
             lost: NotAnswered | None = None
             try:
                 await session.write(
@@ -112,7 +113,7 @@ class MlflowRegistry:
             if at == version:
                 return
             if at != expected:
-                raise _stands_elsewhere(prompt, label, at, version)
+                raise stands_elsewhere(prompt, label, at, version, "alias")
             if lost is not None:
                 raise lost
             raise RegistryConflict(
@@ -210,21 +211,3 @@ async def _create(session: Session, prompt: str) -> None:
         await session.write(f"the prompt {prompt!r}", lambda mlflow: mlflow.create_prompt(prompt))
     except RegistryConflict:
         return  # it exists
-
-
-def _require_nothing_between(prompt: str, held: Held, before: int) -> None:
-    """Raises `RegistryConflict` where somebody else published between the look at the newest version and ours."""
-    between = range(int(held.published.get("after_version", before)) + 1, held.version)
-    if between:
-        named = f"version {between[0]}" if len(between) == 1 else f"versions {between[0]} to {between[-1]}"
-        raise RegistryConflict(
-            f"Someone else published {named} of {prompt!r} while version {held.version} was published; nothing of "
-            "either is lost, no alias was moved: look at both, then run the optimization again."
-        )
-
-
-def _stands_elsewhere(prompt: str, label: str, at: int | None, expected: int | None) -> RegistryConflict:
-    stands = f"version {at}" if at else "no version"
-    return RegistryConflict(
-        f"The alias {label!r} of {prompt!r} stands at {stands}, not at {expected}: someone else moved it; look again."
-    )

@@ -14,6 +14,7 @@ from optimizer.errors import PromptNotFound, RegistryConflict, RegistryError
 from optimizer.prompts.templates import TemplateError
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import LabelMove, PromptVersion
+from optimizer.registries.conflicts import require_nothing_between, stands_elsewhere
 from optimizer.registries.promptlayer.api import Api, NotAnswered, Session
 from optimizer.registries.promptlayer.versions import Held, LabelHeld, held_of, labels_of, publish_body
 
@@ -90,7 +91,8 @@ class PromptLayerRegistry:
                 held = await self._publish(
                     session, prompt, body, newest.version if newest else 0, deployment_id, sha256
                 )
-            _require_nothing_between(prompt, held, newest.version if newest else 0)
+            before = int(held.published.get("after_version", newest.version if newest else 0))
+            require_nothing_between(prompt, before, held.version, "label")
             return held.as_record(prompt)
 
     async def move_label(
@@ -103,7 +105,7 @@ class PromptLayerRegistry:
             if at == version:
                 return
             if at != expected:
-                raise _stands_elsewhere(prompt, label, at, expected)
+                raise stands_elsewhere(prompt, label, at, expected)
             what, number = f"the label {label!r} of {prompt!r}", {"prompt_version_number": version}
             lost: NotAnswered | None = None
             try:
@@ -238,7 +240,7 @@ class PromptLayerRegistry:
             if at == version:
                 return
             if at != expected:
-                raise _stands_elsewhere(prompt, label, at, version)
+                raise stands_elsewhere(prompt, label, at, version)
             if wait_seconds is not None:
                 await asyncio.sleep(wait_seconds)
         if lost is not None:
@@ -248,21 +250,3 @@ class PromptLayerRegistry:
             f"The label {label!r} of {prompt!r} did not move (it may be protected): it {where}; move it to version "
             f"{version} in PromptLayer, or lift its protection and approve the change again."
         )
-
-
-def _require_nothing_between(prompt: str, held: Held, before: int) -> None:
-    """Raises `RegistryConflict` where somebody else published between the look at the newest version and ours."""
-    between = range(int(held.published.get("after_version", before)) + 1, held.version)
-    if between:
-        named = f"version {between[0]}" if len(between) == 1 else f"versions {between[0]} to {between[-1]}"
-        raise RegistryConflict(
-            f"Someone else published {named} of {prompt!r} while version {held.version} was published; nothing of "
-            "either is lost, no label was moved: look at both, then run the optimization again."
-        )
-
-
-def _stands_elsewhere(prompt: str, label: str, at: int | None, expected: int | None) -> RegistryConflict:
-    stands = f"version {at}" if at else "no version"
-    return RegistryConflict(
-        f"The label {label!r} of {prompt!r} stands at {stands}, not at {expected}: someone else moved it; look again."
-    )

@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from optimizer.errors import RegistryError
-from optimizer.prompts.templates import frame_of, new_template, text_of, with_text
+from optimizer.prompts.templates import format_of, frame_of, new_template, text_of, with_text
 from optimizer.records.base import canonical_json, sha256_of
 from optimizer.records.deployment import PromptVersion
 
@@ -68,6 +68,7 @@ class Held(BaseModel):
             frame_sha256=sha256_of(canonical_json([frame_of(self.prompt_template), rest])),
             metadata=said,
             created_at=at and (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)),
+            template_format=format_of(self.prompt_template),
         )
 
 

@@ -226,6 +226,8 @@ def items_and_deployments_agree(dsn: str) -> None:
             assert states
             stuck = any("failed" in (one["rollback"] or {}) for one in parts[item])
             assert stuck or set(states) <= {"live", "seen"}
+        elif state == "stale":  # somebody's version was in the way: nothing of it went live
+            assert set(states) <= {"failed", "halted"}
         elif state != "failed":
             assert states == []
     pending = rows(dsn, "select agent from ratchet.sessions where state = 'pending' group by 1 having count(*) > 1")
@@ -233,15 +235,22 @@ def items_and_deployments_agree(dsn: str) -> None:
 
 
 def labels_point_to_known_texts(dsn: str) -> None:
-    """A label only ever stood on a text of a person's hand, or of a deployment that went live."""
+    """A label only ever stood on a text of a person's hand, or of a deployment that went live.
+
+    Or of one that a person's hand took the label from before its worker had read it back: that one has failed.
+    """
     moves = rows(
         dsn,
-        "select v.commit_message, d.state, d.live_at from moved join ratchet.prompt_versions v"
-        " using (agent, prompt, version) left join ratchet.deployments d on d.id = v.deployment_id",
+        "select v.commit_message, d.state, d.live_at,"
+        " lead(v.commit_message) over (partition by moved.agent, moved.prompt, moved.label order by moved.moves) as next"
+        " from moved join ratchet.prompt_versions v using (agent, prompt, version)"
+        " left join ratchet.deployments d on d.id = v.deployment_id",
     )
     assert moves
     for move in moves:
-        assert move["commit_message"] == "by hand" or (move["live_at"] and move["state"] != "halted"), move
+        went_live = move["live_at"] and move["state"] != "halted"
+        overtaken = move["state"] == "failed" and move["next"] == "by hand"
+        assert move["commit_message"] == "by hand" or went_live or overtaken, move
     stand = rows(
         dsn,
         "select v.commit_message, d.state from ratchet.prompt_labels join ratchet.prompt_versions v"

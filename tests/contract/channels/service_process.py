@@ -9,6 +9,8 @@ import asyncio
 import sys
 from dataclasses import replace
 
+from pydantic import SecretStr
+
 from bot.web.app import make_app
 from bot.web.server import make_server
 from bot.wiring import open_service
@@ -31,8 +33,10 @@ def slack_id(name: str) -> str:
 def settings(slack_url: str) -> Settings:
     return Settings(
         environment=Environment(
-            slack_bot_token=BOT_TOKEN, slack_signing_secret=SIGNING_SECRET, slack_base_url=slack_url
-        ),  # pyright: ignore[reportArgumentType]
+            slack_bot_token=SecretStr(BOT_TOKEN),
+            slack_signing_secret=SecretStr(SIGNING_SECRET),
+            slack_base_url=slack_url,
+        ),
         file=FileSettings(
             agents={AGENT: AgentSettings(approvers=APPROVERS)},
             people={name: PersonSettings(slack=slack_id(name)) for name in (*APPROVERS, *LISTED)},

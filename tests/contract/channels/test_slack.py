@@ -101,7 +101,7 @@ def test_the_published_signature_is_taken() -> None:
 )
 async def test_a_strange_proof_proves_nothing_and_asks_slack_nothing(hook: Hook, headers: dict[str, str]) -> None:
     body = event()
-    sent = {name: value.encode() for name, value in {**signed(body), **headers}.items()}
+    sent = [(name.encode(), value.encode()) for name, value in {**signed(body), **headers}.items()]
     answer = await hook.client.post(PATH, content=body, headers=sent)
     assert answer.status_code == 401
     assert (hook.kept, hook.space.requests) == ([], [])

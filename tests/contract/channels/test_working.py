@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from bot.cards.card import Card, Line
 from bot.cards.stored import as_json
@@ -128,7 +129,7 @@ class Bot:
         id_ = str(uuid4())
         body = {"card": as_json(Card("", tuple(Line(line) for line in lines)))}
         row = {"id": id_, "key": id_, "agent": AGENT, "channel": channel, "chat": chat, "body": body}
-        self.sql("select ratchet.deliveries_add(%s, %s)", psycopg.types.json.Jsonb([row]), self.world.clock.now())
+        self.sql("select ratchet.deliveries_add(%s, %s)", Jsonb([row]), self.world.clock.now())
         return id_
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

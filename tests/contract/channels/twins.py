@@ -5,7 +5,7 @@ A suite for any webhook: tell how a genuine delivery is made (`Webhook`), then c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -60,7 +60,7 @@ def kept(dsn: str) -> int:
     return row[0] if row else 0
 
 
-def _twins(webhook: Webhook) -> list[tuple[str, int, Mapping[str, str], bytes]]:
+def _twins(webhook: Webhook) -> Sequence[tuple[str, int, Mapping[str, str], bytes]]:
     body = webhook.body
     proven = webhook.headers(body)
     proof = proven[webhook.proof]

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from tests.contract.deploy.matrix import COLUMNS
+from tests.contract.deploy.matrix import COLUMNS, TROUBLES
 
 _NAME = "crash matrix"
 _EMPTY = "-"  # this story makes no such request
@@ -21,14 +21,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-def _lines(cells: list[tuple[str, str, str, str]]) -> list[str]:
-    """`cells`: (column, request, trouble, outcome)."""
+def _lines(cells: list[tuple[str, int, str, str, str]]) -> list[str]:
+    """`cells`: (column, place of the request in the story, request, trouble, outcome)."""
     columns = [str(column) for column in COLUMNS if str(column) in {column for column, *_ in cells}]
+    troubles = [trouble.name for kind in TROUBLES.values() for trouble in kind]
+    # The requests in the order in which the first story makes them, then those of the others.
+    cells = sorted(cells, key=lambda cell: (columns.index(cell[0]), cell[1], troubles.index(cell[3])))
     rows: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for column in columns:  # the requests in the order in which the first story makes them, then those of the others
-        for of_column, request, trouble, found in cells:
-            if of_column == column:
-                rows[request, trouble][column] = found
+    for column, _, request, trouble, found in cells:
+        rows[request, trouble][column] = found
     table = [("request", "what became of it", *columns)]
     table += [(*key, *(row.get(column, _EMPTY) for column in columns)) for key, row in rows.items()]
     widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]

@@ -1,4 +1,4 @@
-"""Registries in which something happens right before a call, and what the tests ask afterwards."""
+"""Registries in which something happens right before or after a call, and what the tests ask afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOVES_TEXT = [
 
 
 class Interfered:
-    """A registry in which something happens right before a call: a test says what."""
+    """A registry in which something happens right before or after a call: a test says what."""
 
     def __init__(self, inner: Registry) -> None:
         self.inner = inner
@@ -28,27 +28,37 @@ class Interfered:
     async def before(self, call: str, prompt: str) -> None:
         """For subclasses."""
 
+    async def after(self, call: str, prompt: str) -> None:
+        """For subclasses."""
+
     async def _meet(self, call: str, prompt: str) -> None:
         self.calls.append(call)
         await self.before(call, prompt)
 
     async def current(self, prompt: str, label: str | None) -> PromptVersion:
         await self._meet("current", prompt)
-        return await self.inner.current(prompt, label)
+        answer = await self.inner.current(prompt, label)
+        await self.after("current", prompt)
+        return answer
 
     async def version(self, prompt: str, version: int) -> PromptVersion:
         await self._meet("version", prompt)
-        return await self.inner.version(prompt, version)
+        answer = await self.inner.version(prompt, version)
+        await self.after("version", prompt)
+        return answer
 
     async def publish(self, prompt: str, text: str, **named: Any) -> PromptVersion:
         await self._meet("publish", prompt)
-        return await self.inner.publish(prompt, text, **named)
+        answer = await self.inner.publish(prompt, text, **named)
+        await self.after("publish", prompt)
+        return answer
 
     async def move_label(
         self, prompt: str, label: str, version: int, *, expected: int | None, after_moves: int | None = None
     ) -> None:
         await self._meet("move_label", prompt)
         await self.inner.move_label(prompt, label, version, expected=expected, after_moves=after_moves)
+        await self.after("move_label", prompt)
 
     async def labels(self, prompt: str) -> Mapping[str, int]:
         return await self.inner.labels(prompt)

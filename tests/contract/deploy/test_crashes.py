@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from collections import Counter
-from uuid import UUID
 
 import pytest
 
 from optimizer.db.postgres import PostgresDatabase
-from optimizer.deploy.worker import Worker
 from optimizer.records.deployment import Deployment
 from optimizer.records.states import ItemState
 from tests.builders import TEXTS, Office
-from tests.contract.deploy.crashing import LEASE_SECONDS, STORIES
+from tests.contract.deploy.crashing import STORIES
+from tests.contract.deploy.killing import crash_everywhere, finish
 
 ENDS = {
     "deploy": ["live"],
@@ -26,37 +22,13 @@ ENDS = {
 }
 
 
-async def crash_everywhere(dsn: str, story: str) -> dict[str, UUID]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contract.deploy.crashing", dsn, story, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0
-    return {agent: UUID(batch) for agent, batch in json.loads(output)["batches"].items()}
-
-
-async def finish(database: PostgresDatabase) -> None:
-    """A second worker, after the leases of the dead are over."""
-    office = Office(database)
-    survivor = Worker(
-        "survivor",
-        office.deployments,
-        office.audit,
-        lambda agent: Office(database, agent=agent).registry,
-        office.clock,
-    )
-    await asyncio.sleep(LEASE_SECONDS)
-    while await survivor.work():
-        pass
-
-
 def steps_of(deployment: Deployment) -> Counter[tuple[str, str]]:
     return Counter((step.step, step.phase) for step in deployment.steps)
 
 
 @pytest.mark.parametrize("story", STORIES)
 async def test_a_crash_at_any_point_is_resumed(dsn: str, database: PostgresDatabase, story: str) -> None:
-    batches = await crash_everywhere(dsn, story)
+    batches = await crash_everywhere("tests.contract.deploy.crashing", dsn, story)
     assert len(batches) >= 10
     await finish(database)
     for agent, batch_id in batches.items():

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from itertools import groupby
-from uuid import UUID
 
 import pytest
 
 from optimizer.db.postgres import PostgresDatabase
-from optimizer.records.deployment import Deployment, Follow
+from optimizer.records.deployment import Follow
 from optimizer.records.states import DeploymentState, ItemState
 from optimizer.stores.deployments import Stopped
 from tests.builders import SYSTEM, Office, approve, make_item
 from tests.contract.deploy.interfered import MOVES_TEXT, Interfered, end_leases, states
+from tests.contract.deploy.single import approved, only
 
 AT_ONCE, WORKER_DOES = Stopped(halted=1, decided=0), Stopped(halted=0, decided=1)
 # The worker's calls, in their order.
 LABEL = ["current", "current", "publish", "version", "current", "current", "move_label", "current"]
-AFTER = {"move_label": "current", "publish": "version"}
 LATEST = ["current", "current", "publish", "version", "current", "current"]
 
 
 @pytest.fixture
 async def office(database: PostgresDatabase) -> Office:
     return await Office(database).open()
-
-
-async def approved(office: Office) -> UUID:
-    item = make_item(1)
-    decided = await office.decide(await office.pending([item]), approve(item))
-    assert decided.batch_id is not None
-    return decided.batch_id
-
-
-async def only(office: Office, batch_id: UUID) -> Deployment:
-    (deployment,) = await office.deployments.batch(batch_id)
-    return deployment
 
 
 def stopped_before(office: Office, number: int, answers: list[Stopped]) -> type[Interfered]:
@@ -96,20 +83,22 @@ async def test_stopped_where_publishing_is_going_live(database: PostgresDatabase
     assert await office.worker().work() == 0
 
 
-@pytest.mark.parametrize(("follow", "call"), [("label", "move_label"), ("latest", "publish")])
+@pytest.mark.parametrize(("follow", "fatal"), [("label", "move_label"), ("latest", "publish")])
 @pytest.mark.parametrize("done", [False, True], ids=["it was not done", "it was done"])
 async def test_stopped_while_the_registry_does_not_answer(
-    database: PostgresDatabase, follow: Follow, call: str, done: bool
+    database: PostgresDatabase, follow: Follow, fatal: str, done: bool
 ) -> None:
     """Nobody knows whether it is live when the person says stop; it is found out before anything else is done."""
     office = await Office(database, follow=follow).open()
     batch_id = await approved(office)
 
     class Dies(Interfered):
-        async def before(self, call_: str, prompt: str) -> None:
-            if call_ == call and not done:
+        async def before(self, call: str, prompt: str) -> None:
+            if call == fatal and not done:
                 raise KeyboardInterrupt
-            if call_ == AFTER[call] and call in self.calls:
+
+        async def after(self, call: str, prompt: str) -> None:
+            if call == fatal:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

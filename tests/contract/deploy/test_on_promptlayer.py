@@ -14,13 +14,12 @@ from optimizer.records.deployment import Deployment, Follow
 from optimizer.records.states import DeploymentState
 from tests.builders import SYSTEM, TEXTS, Office, approve, make_item
 from tests.contract.deploy.interfered import end_leases
-from tests.contract.registry.on_promptlayer import NO_ANSWER, registry_on
+from tests.contract.registry.on_promptlayer import registry_on
 from tests.simulators.promptlayer import Fault, PromptLayer
 from tests.simulators.promptlayer_workspace import Prompt
 
 TOOLS = [{"type": "function", "function": {"name": "book"}}]
 NEW = SYSTEM.replace("Rule 1:", "Rule 1: (always)")
-SOON_SECONDS = 1.0
 
 
 @pytest.fixture
@@ -60,19 +59,13 @@ async def worked(office: Office, batch_id: UUID, turns: int = 3) -> Deployment:
 
 
 @pytest.mark.parametrize("follow", ["label", "latest"])
-@pytest.mark.parametrize(
-    ("route", "fault"),
-    [
-        *((route, fault) for route in ("publish", "move_label") for fault in (*NO_ANSWER, Fault.failed, Fault.limited)),
-        ("get", Fault.failed),
-        ("labels", Fault.dropped),
-    ],
-    ids=lambda one: getattr(one, "name", one),
-)
+@pytest.mark.parametrize("fault", [Fault.failed, Fault.limited], ids=lambda one: one.name)
+@pytest.mark.parametrize("route", ["publish", "move_label", "get"])
 async def test_a_deployment_goes_live_once(
     office_of: Callable[..., Any], promptlayer_api: PromptLayer, follow: Follow, route: str, fault: Fault
 ) -> None:
-    office = await office_of(follow, **({"request_seconds": SOON_SECONDS} if fault is Fault.slow else {}))
+    """What was not done is done when it is asked for again; the crash matrix has all that was done unheard."""
+    office = await office_of(follow)
     batch_id = await approved(office)
     promptlayer_api.fail(route, fault)
     deployment = await worked(office, batch_id)

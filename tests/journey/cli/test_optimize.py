@@ -175,8 +175,9 @@ def test_a_rollback_over_what_someone_changed_since_says_so_and_fails(known: Rat
     known.write("main.md", "Be kind, and written by hand since. " * 5)
     assert known("import", "--agent", "x", "--prompt", "main=main.md").code == 0
     said = known("rollback", "--agent", "x")
-    assert (said.code, said.out) == (1, "")
+    assert said.code == 1
     assert said.sentence.startswith("ratchet: main runs v3 by now, not v2, so nothing was done;")
+    assert "[-Be kind, and written by hand since." in said.out  # what would be lost
 
 
 def test_a_rollback_that_another_process_has_in_hand_is_not_called_done(known: Ratchet) -> None:

@@ -115,6 +115,22 @@ def test_only_open_items_that_were_shown_and_approved_are_deployed(data: st.Data
 
 
 @given(data=st.data())
+def test_an_item_that_waits_for_more_people_is_noted_and_never_moved_by_a_yes(data: st.DataObject) -> None:
+    session = make_session([make_item(n) for n in range(1, data.draw(st.integers(1, 4)) + 1)])
+    some = st.frozensets(st.sampled_from([item.id for item in session.items]))
+    wanted, waiting, gone = data.draw(some), data.draw(some), data.draw(some)
+    orders = [Order(Kind.approve, wanted), Order(Kind.remove, gone - wanted)]
+    plan = plan_of(session, [Order(Kind.approve, wanted - waiting)]) or Plan(deployments=(), left_out=())
+    ruling = rule(session, orders, plan, shown_of(session), LATER, waiting)
+    approved = {move.item for move in ruling.moves if move.target is ItemState.approved}
+    assert (approved, ruling.noted) == (wanted - waiting, wanted & waiting)
+    assert ruling.failed == frozenset()
+    assert (ruling.refusal is Refusal.nothing) is (not wanted | gone)
+    answered = not ruling.noted and wanted | gone == {item.id for item in session.items}
+    assert (ruling.session_state is SessionState.decided) is answered
+
+
+@given(data=st.data())
 def test_every_move_is_in_the_table_of_transitions(data: st.DataObject) -> None:
     session = data.draw(sessions())
     for _ in range(3):

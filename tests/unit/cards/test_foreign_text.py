@@ -94,7 +94,7 @@ def cards_with(text: str) -> list[Card]:
     ]
     rows = [{"at": NOW, "body": json.dumps(body)} for body in bodies]
     notice = Notice(1, "deployment_failed", None, text, {"prompt": text, "reason": text, "base_version": 1}, NOW)
-    unknown = Notice(2, text, None, text, {}, NOW)
+    unknown = Notice(2, f"unknown {text}", None, text, {}, NOW)
     return [
         session_card(told, reader),
         show_card(told, evil_item, reader, {text: f"x{storable}x"}),

@@ -136,3 +136,14 @@ def test_a_change_of_blanks_alone_is_visible():
     edit = Edit(prompt="p", find="a\nb", replace="a\n\nb")
     text = as_text(show_card(session(), item(3, edits=(edit,), base_sha256={}), READER, {}))
     assert "\u23ce" in text or "{+" in text
+
+
+def test_a_change_in_one_of_several_messages_names_it_and_no_line_that_is_no_text():
+    system = "You are the front desk. Be kind to each guest, and read the dates back before you book a room."
+    base = f"=== message 1 (system), block 1 ===\n{system}\n=== message 2 (user), block 1 ===\nHello, I am {{name}}."
+    edit = Edit(prompt="master_system_core", find="Hello, I", replace="Good day, I")
+    one = item(3, edits=(edit,), base_sha256={"master_system_core": sha256_of(base)})
+    text = as_text(show_card(session(), one, READER, {"master_system_core": base}))
+    assert "\nmaster_system_core:\nmessage 2 (user):\n[-Hello,-] {+Good day,+} I am {name}.\n" in text
+    assert "===" not in text
+    assert "message 1" not in text

@@ -122,8 +122,16 @@ def test_what_is_no_button_of_ours_is_no_click(action: dict[str, Any]) -> None:
     assert of_click(click(**action)) is None
 
 
-@pytest.mark.parametrize(("name", "thumb"), [("+1", "\U0001f44d"), ("+1::skin-tone-4", "\U0001f44d"), ("-1", "\U0001f44e"),
-                                             ("white_check_mark", None), ("eyes", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "thumb"),
+    [
+        ("+1", "\U0001f44d"),
+        ("+1::skin-tone-4", "\U0001f44d"),
+        ("-1", "\U0001f44e"),
+        ("white_check_mark", None),
+        ("eyes", None),
+    ],
+)
 def test_only_a_thumb_is_a_reaction(name: str, thumb: str | None) -> None:
     item = {"type": "message", "channel": "C1", "ts": "1.0"}
     said = of_reaction(

@@ -89,5 +89,6 @@ def test_the_help_names_the_replies_of_this_session() -> None:
         "skip \u00b7 snooze 2h",
         "status \u00b7 history",
         "rollback \u00b7 undo \u00b7 stop",
+        "freeze: why \u00b7 unfreeze",
         "run optimization \u00b7 help",
     ]

@@ -20,7 +20,8 @@ def test_an_order_is_one(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["did you see the game?", "looks good to me", "I think we should deploy all", "@Eve deploy all", "thanks!", "later",
-     "yes", "not now", "no", "3", "should we deploy 3?", "> deploy all", "`deploy all`", "deploy 9", "help", "\U0001f44d", ""],
+     "yes", "not now", "no", "3", "should we deploy 3?", "> deploy all", "`deploy all`", "deploy 9", "help",
+     "\U0001f44d", ""],
 )  # fmt: skip
 def test_talk_is_none(text: str) -> None:
     assert not is_order(text, PENDING)

@@ -18,6 +18,7 @@ _ORDERS = (
 )  # fmt: skip
 _GUARDS = (
     "not", "no", "never", "don't", "dont", "do not", "can't", "won't", "nothing", "none", "wait", "stop",
+    "freeze", "unfreeze",
     "cancel", "what", "why", "how", "who", "which", "should", "could", "would", "?", "if", "unless", "when",
     "once", "after", "before", "until", "maybe", "perhaps", "probably", "might", "i think", "or", "either",
     "tomorrow", "later", "on monday", "in 3 hours", "he said", "told", "fwd", '"', "`", "\u201c", "<b>",
@@ -29,6 +30,7 @@ _WORDS = (
     "it", "the", "and", "then", "to", "-", ",", ".", "\n", ":", "!", "?", "#", "[", "]", "1", "2", "3", "4",
     "5", "9", "one", "four", "first", "last", "4th", "please", "thanks", "ratchet", "ok", "yes", "no",
     "lgtm", "now", "2h", "hours", "don't", "not", "if", "or", "maybe", "tomorrow", "said", "\U0001f44d",
+    "freeze", "unfreeze", "freeze deployments",
     "\U0001f44e", "\u2705", '"', "> ", "zzz",
 )  # fmt: skip
 

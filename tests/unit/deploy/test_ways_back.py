@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.deploy.ways_back import Leg, NoWay, lineage, live_items, needed_by, reverse, to_version, without
+from optimizer.deploy.ways_back import Leg, NoWay, WayBack, lineage, live_items, needed_by, reverse, to_version, without
 from optimizer.errors import InputError
 from optimizer.prompts.edits import compose
 from optimizer.records.base import sha256_of
-from optimizer.records.deployment import Deployment, DeploymentKind, PromptRef, PromptVersion
+from optimizer.records.deployment import Deployment, DeploymentKind, Follow, PromptRef, PromptVersion
 from optimizer.records.edits import Edit
 from optimizer.records.states import DeploymentState
 from tests.builders import AGENT, NOON, SYSTEM, held, make_item, rule_line
@@ -216,6 +216,8 @@ def test_what_others_need_is_named() -> None:
     live = frozenset({first.id, second.id})
     assert needed_by(frozenset({first.id}), [first, second], live) == (second,)
     assert needed_by(live, [first, second], live) == ()
+    third = make_item(3, requires=[second.id])
+    assert needed_by(frozenset({first.id}), [third, first, second], live | {third.id}) == (second, third)
     assert needed_by(frozenset({first.id}), [first, second], frozenset({first.id})) == ()
 
 
@@ -224,3 +226,15 @@ def test_the_lineage_of_a_text_is_the_same_whatever_number_holds_it() -> None:
     assert [one.new_version for one in lineage(sha256_of(texts[3]), "system", line.deployments)] == [4, 3, 2]
     assert lineage(sha256_of(SYSTEM), "system", line.deployments) == ()
     assert live_items(line.deployments) == frozenset(items)
+
+
+@pytest.mark.parametrize(("follow", "beside"), [("label", True), ("latest", False)])
+def test_what_stands_beside_the_text_goes_back_with_a_label_alone(follow: Follow, beside: bool) -> None:
+    line, _, texts = three()
+    current = held(text=line.text, version=4).model_copy(update={"frame_sha256": "tools of today"})
+    target = held(text=texts[2], version=3).model_copy(update={"frame_sha256": "tools of then"})
+    leg = to_version(target, current, PromptRef(follow=follow), line.deployments)
+    assert isinstance(leg, Leg)
+    assert leg.beside is beside
+    # One deployment leaves, and still it is told first where more than its text goes.
+    assert WayBack((leg,)).is_more_than_the_last is beside

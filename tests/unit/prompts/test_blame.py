@@ -51,8 +51,10 @@ def test_each_edit_of_a_version_is_named_for_what_it_brought() -> None:
 
 
 def test_of_two_equal_sentences_the_new_one_is_the_one_that_the_edit_brought() -> None:
-    found = after(BASE, [edit("# Front desk\n\n", "# Front desk\n\nSay goodbye.\n\n")])
-    assert [one.origin for one in found.sentences if one.text.strip() == "Say goodbye."] == [Origin(2, (0,)), Origin(1)]
+    above = after(BASE, [edit("# Front desk\n\n", "# Front desk\n\nBe kind. ")])
+    assert [one.origin for one in above.sentences if one.text.strip() == "Be kind."] == [Origin(2, (0,)), Origin(1)]
+    below = after(BASE, [edit("Never guess.", "Be kind. Never guess.")])
+    assert [one.origin for one in below.sentences if one.text.strip() == "Be kind."] == [Origin(1), Origin(2, (0,))]
 
 
 def test_what_somebody_else_wrote_is_found_by_comparing() -> None:
@@ -79,6 +81,18 @@ def test_what_is_taken_away_leaves_a_mark_where_it_stood() -> None:
     assert found.sentences[mark.before].text.strip() == "Say goodbye."
     # What is replaced leaves none: the sentence in its place says it all.
     assert not after(BASE, [edit("Call book_room once.", "Call it twice.")]).gone
+
+
+def test_what_one_edit_takes_away_is_told_beside_what_another_brings() -> None:
+    brings = edit("- Call find_guest first.\n", "- Call find_guest first.\n- Ask for the name.\n")
+    takes = edit("- Call book_room once.\n", "")
+    for edits in ([brings, takes], [takes, edit("Say goodbye.\n", "Wave.\nSay goodbye.\n")]):
+        found = after(BASE, edits)
+        (mark,) = found.gone
+        assert (mark.text.strip(), mark.origin.edits) == ("- Call book_room once.", (edits.index(takes),))
+        assert found.text.index(found.sentences[mark.before].text) == BASE.index("Say goodbye.") + (
+            len("- Ask for the name.\n") - len("- Call book_room once.\n") if brings in edits else -len(takes.find)
+        )
 
 
 def test_a_version_that_takes_an_item_back_gives_the_old_sentence_its_old_origin() -> None:

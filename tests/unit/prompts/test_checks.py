@@ -31,7 +31,7 @@ def test_a_prompt_keeps_at_least_two_hundred_characters() -> None:
 def test_a_prompt_stays_inside_its_budget_but_may_always_shrink() -> None:
     long = "word " * 100
     (problem,) = check_prompt("", long, size_characters_max=400)
-    assert (problem.code, "500 characters, more than the 400 allowed" in problem.sentence) == (
+    assert (problem.code, "500 characters (about 132 tokens), more than the 400 characters" in problem.sentence) == (
         "too_large",
         True,
     )

@@ -115,6 +115,6 @@ def test_what_is_no_server_and_no_database_is_refused_unseen(uri: str) -> None:
     ("uri", "package"), [("https://mlflow.example.com", "mlflow-skinny"), ("sqlite:////x/mlflow.db", "mlflow")]
 )
 async def test_where_the_client_is_missing_the_command_that_installs_it_is_named(uri: str, package: str) -> None:
-    with pytest.raises(SettingsError, match=rf"run `pip install '{package}>=3\.9,<4'`"):
+    with pytest.raises(SettingsError, match=rf"run `pip install '{package}>=3\.11,<4'`"):
         async with Mlflow(uri).session():
             pass

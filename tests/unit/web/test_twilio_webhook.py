@@ -122,7 +122,7 @@ async def test_what_proves_nothing_is_refused(bot: Bot, body: bytes, signed: str
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     if signed:
         headers["X-Twilio-Signature"] = signed
-    encoded = {name: value.encode() for name, value in headers.items()}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     answer = await bot.client.post(path, content=body, headers=encoded)
     assert answer.status_code == 403
     assert not answer.content

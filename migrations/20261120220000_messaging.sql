@@ -63,5 +63,5 @@ create table if not exists ratchet.notice_cursors (
 );
 alter table ratchet.notice_cursors enable row level security;
 
-insert into ratchet.schema_migrations (version, name) values ('20261120195000', 'messaging')
+insert into ratchet.schema_migrations (version, name) values ('20261120220000', 'messaging')
   on conflict do nothing;
