@@ -76,9 +76,8 @@ async def test_text_that_was_taken_out_is_brought_back_by_approvers_alone(world:
     sam = world.chat(SAM)
     await sam.open()
     assert "Taken back: core v3 is live without item 2" in await sam.say("take back only 2")
-    assert "so nothing was done. You are not an approver of this agent; console:dana can decide." in await sam.say(
-        "rollback"
-    )
+    told = await sam.say("rollback")
+    assert "so nothing was done. You are not an approver of this agent; console:dana can decide." in told
     assert (await world.live())["core"] == 3
     assert "Sam (console) took back item 2 of core v2" in await dana.say("status")
 

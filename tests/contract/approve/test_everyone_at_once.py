@@ -242,7 +242,8 @@ def labels_point_to_known_texts(dsn: str) -> None:
     moves = rows(
         dsn,
         "select v.commit_message, d.state, d.live_at,"
-        " lead(v.commit_message) over (partition by moved.agent, moved.prompt, moved.label order by moved.moves) as next"
+        " lead(v.commit_message)"
+        " over (partition by moved.agent, moved.prompt, moved.label order by moved.moves) as next"
         " from moved join ratchet.prompt_versions v using (agent, prompt, version)"
         " left join ratchet.deployments d on d.id = v.deployment_id",
     )
