@@ -19,14 +19,7 @@ from optimizer.settings import AgentSettings, Settings, load_settings
 from optimizer.wiring import Ratchet, database_source, open_ratchet
 
 # What may be configured already, for the parts that come later.
-_READ = (
-    "ratchet_config",
-    "ratchet_home",
-    "database_url",
-    "supabase_url",
-    "supabase_service_role_key",
-    "ratchet_reload_secret",
-)
+_UNREAD = ("anthropic_api_key", "optimizer_model", "web_api_key")
 _SUPABASE = ("supabase_url", "supabase_service_role_key")
 _TRANSPORTS = {
     "DATABASE_URL": "DATABASE_URL",
@@ -77,7 +70,7 @@ def _used(name: str, settings: Settings) -> str:
     if registry in _REGISTRIES:
         used = any(agent.registry == registry for agent in settings.file.agents.values())
         return "" if used else f'; not used, no agent in ratchet.toml has registry = "{registry}"'
-    return "" if name in _READ else f"; {_LATER}"
+    return f"; {_LATER}" if name in _UNREAD else ""
 
 
 def _agent(slug: str, agent: AgentSettings) -> Iterator[str]:
