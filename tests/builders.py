@@ -276,7 +276,7 @@ class Office:
 
     async def take_back(self, *deployments: Deployment, actor: str = DANA, question: UUID | None = None) -> bool:
         at = self.clock.now()
-        return await self.deployments.take_back(
+        lost = await self.deployments.take_back(
             self.agent,
             deployments,
             {"actor": actor, "reason": f"taken back by {actor}"},
@@ -285,6 +285,7 @@ class Office:
             audit=audit_body("rollback", at=iso(at), actor=actor),
             at=at,
         )
+        return lost is None
 
     async def halt(self, actor: str = DANA) -> int:
         """How many were halted at once."""

@@ -8,8 +8,8 @@ from optimizer.clock import iso
 from optimizer.deploy.aside import step_aside
 from optimizer.deploy.back import decided
 from optimizer.deploy.described import commit_message, metadata
-from optimizer.deploy.journal import Changed, Failed, Journal
-from optimizer.errors import RegistryConflict, RegistryError
+from optimizer.deploy.journal import Changed, Failed, Journal, Later
+from optimizer.errors import PromptNotFound, RegistryConflict, RegistryError
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import Deployment, PromptVersion
 from optimizer.records.states import LIVE, DeploymentState
@@ -30,12 +30,13 @@ class Forward:
     async def carry_out(self, deployment: Deployment, broken: Deployment | None) -> None:
         """From where the deployment stands to live, or to failed with its reason.
 
-        `broken` is a deployment of the same item that did not go live: both or neither.
+        `broken` is a deployment of the same item that did not go live: both or neither. What is live already though it
+        must not be is recorded as live, so that it is taken back.
         """
         try:
-            if broken is not None:
-                raise Failed(not_together(broken))
             for _ in range(_STEPS_MAX):
+                if broken is not None and not await self._is_live(deployment):
+                    raise Failed(not_together(broken))
                 if decided(deployment) and not await self._is_live(deployment):
                     await self._halt(deployment)
                     return
@@ -58,7 +59,7 @@ class Forward:
         except RegistryError as error:
             # Every step leaves the deployment as it is until it is done, so `deployment` is the one that failed.
             await self.journal.try_again(deployment, _step(deployment), error)
-            await self._fail(deployment, str(error))
+            await self._give_up(deployment, not_together(broken) if broken else str(error))
         except Failed as error:
             await self._fail(deployment, str(error), overtaken=isinstance(error, Changed))
 
@@ -66,8 +67,13 @@ class Forward:
         """Whether the agent gets the new text already, with or without a record of it."""
         if deployment.state in LIVE:
             return True
+        if not _may_be_live(deployment):
+            return False
         await self.journal.hold(deployment)
-        return _is_new(deployment, await self.registry.current(deployment.prompt, _label(deployment)))
+        try:
+            return _is_new(deployment, await self.registry.current(deployment.prompt, _label(deployment)))
+        except PromptNotFound:
+            return False
 
     async def _current(self, deployment: Deployment) -> PromptVersion:
         """What the agent gets now. Raises `Failed` unless it is the approved base, or already the new text."""
@@ -202,6 +208,19 @@ class Forward:
             if item not in waiting
         ]
 
+    async def _give_up(self, deployment: Deployment, reason: str) -> None:
+        """To failed, or to halted where someone stopped it. Raises `Later` where it is live, or nobody can tell."""
+        try:
+            is_live = await self._is_live(deployment)
+        except RegistryError as error:
+            raise Later(str(error)) from error
+        if is_live:
+            raise Later(f"{deployment.prompt!r} runs with the new text; that is recorded when the registry answers.")
+        if decided(deployment):
+            await self._halt(deployment)
+        else:
+            await self._fail(deployment, reason)
+
     async def _halt(self, deployment: Deployment) -> None:
         """Someone stopped it when it might have been live already, and it is not."""
         rollback = deployment.rollback or {}
@@ -257,6 +276,14 @@ def _label(deployment: Deployment) -> str | None:
 
 def _step(deployment: Deployment) -> str:
     return "publish" if deployment.new_version is None else "move_label"
+
+
+def _may_be_live(deployment: Deployment) -> bool:
+    """Whether a label was about to move to it, or, where the newest version is what runs, it to be published."""
+    if deployment.state is DeploymentState.verifying:
+        return True
+    at_once = (DeploymentState.publishing, DeploymentState.published)
+    return deployment.follow == "latest" and deployment.state in at_once
 
 
 def _is_new(deployment: Deployment, held: PromptVersion) -> bool:

@@ -18,6 +18,7 @@ from optimizer.deploy.back import Back, decided
 from optimizer.deploy.forward import Forward, not_together
 from optimizer.deploy.heartbeat import kept
 from optimizer.deploy.journal import Journal, Later, Lost
+from optimizer.errors import SettingsError
 from optimizer.records.deployment import Deployment
 from optimizer.records.states import LIVE, UNDER_WAY, DeploymentState
 from optimizer.registries.port import Registry
@@ -42,8 +43,20 @@ class Worker:
     async def work(self, agent: str | None = None, batches_max: int = 100) -> int:
         """Carries out what is waiting; returns how many batches had work. Safe with any number of workers.
 
-        A batch whose registry does not answer keeps its lease: it is tried again when that ends.
+        A batch whose registry does not answer keeps its lease: it is tried again when that ends. One whose registry
+        cannot be opened is in no other one's way. Raises `SettingsError` for it when the others are done.
         """
+        unset: dict[UUID, tuple[str, SettingsError]] = {}  # by batch: who holds it, and what is to be set
+        try:
+            done = await self._work(agent, batches_max, unset)
+        finally:
+            for batch_id, (holder, _) in unset.items():
+                await self.store.release(batch_id, holder)
+        if unset:
+            raise SettingsError(" ".join(dict.fromkeys(str(error) for _, error in unset.values())))
+        return done
+
+    async def _work(self, agent: str | None, batches_max: int, unset: dict[UUID, tuple[str, SettingsError]]) -> int:
         for done in range(batches_max):
             # Each claim has a name of its own: a turn of this process that slept is not taken for the one after it.
             holder = f"{self.name}/{secrets.token_hex(3)}"
@@ -59,6 +72,8 @@ class Worker:
                 pass
             except Later:
                 release = False
+            except SettingsError as error:
+                unset[batch_id], release = (holder, error), False
             finally:
                 if release:
                     await self.store.release(batch_id, holder)

@@ -190,7 +190,7 @@ class Decisions:
             raise UsageError(refused)
         at = self.clock.now()
         named = [{"id": str(one.id), "prompt": one.prompt, "version": one.new_version} for one in deployments]
-        return await self.deployments.take_back(
+        lost = await self.deployments.take_back(
             agent,
             deployments,
             {"actor": said.actor, "reason": f"taken back by {said.actor}"},
@@ -206,6 +206,10 @@ class Decisions:
             audit=audit_body("rollback", at=iso(at), **vars(said), deployments=named),
             at=at,
         )
+        refused = await self.refuses_return(agent, deployments, said.actor) if lost == "frozen" else None
+        if refused is not None:
+            raise UsageError(refused)
+        return lost is None
 
     async def refuses_return(self, agent: str, deployments: Sequence[Deployment], actor: str) -> str | None:
         """Why this person may not take these back where that brings text live again that was taken out; None else.

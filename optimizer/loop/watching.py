@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -68,14 +68,12 @@ class Watching:
         for one in await self.store.sightings(agent, DEPLOYMENTS_MAX):
             looked.sightings[one.deployment_id, one.what] = one
         await self.reloading.reload(agent, looked.changes)
-        try:
-            await self._traffic(agent, looked)
-            for deployment in newest_of_each_prompt(deployments):
-                await self._place(agent, deployment, looked)
-            for deployment in deployments:
-                await self._left_behind(agent, deployment, looked)
-        except (RegistryError, SettingsError, CallTooLong) as error:
-            _log.warning("The deployments of %r could not be watched: %s", agent, error)
+        told: set[str] = set()
+        await _tried(agent, self._traffic(agent, looked), told)
+        for deployment in newest_of_each_prompt(deployments):
+            await _tried(agent, self._place(agent, deployment, looked), told)
+        for deployment in deployments:
+            await _tried(agent, self._left_behind(agent, deployment, looked), told)
 
     async def sightings(self, agent: str) -> tuple[Sighting, ...]:
         """What was noticed about the agent's newest deployments."""
@@ -199,6 +197,16 @@ class Watching:
         await self.store.sight(
             change.deployment, what, value, before=before, body=body, notices=notices, audit=audit, at=at
         )
+
+
+async def _tried(agent: str, look: Awaitable[None], told: set[str]) -> None:
+    """One look; where it fails, the others are still taken. `told`: what the log was told of this watch already."""
+    try:
+        await look
+    except (RegistryError, SettingsError, CallTooLong) as error:
+        if str(error) not in told:
+            _log.warning("Not all of the deployments of %r could be watched: %s", agent, error)
+        told.add(str(error))
 
 
 def _place_value(place: Place) -> str:

@@ -114,15 +114,21 @@ class WaysBack:
         return batch_id if gone else None
 
     async def in_the_way(self, agent: str, batch: Sequence[Deployment]) -> NoWay | None:
-        """Why deployments are not to be taken back as they are: something else runs in the place of one of them."""
-        registry = self.prompts.registry_of(agent)
+        """Why deployments are not to be taken back as they are: something else runs in the place of one of them.
+
+        That may have the very text of it: what took a later item back has, and is what put the text there.
+        """
+        registry, known = self.prompts.registry_of(agent), await self.deployments.newest(agent, DEPLOYMENTS_MAX)
         for one in batch:
             now = await registry.current(one.prompt, one.label if one.follow == "label" else None)
+            last = next(iter(standing_on(one.prompt, known)), one)
             if now.sha256 == one.sha256:
-                continue
+                if last.id == one.id:
+                    continue
+                not_last = f"{one.prompt} v{one.new_version} is not what went live last, so nothing was done"
+                return NoWay(f"{not_last}; take back what came later first.")
             runs = f"{one.prompt} runs v{now.version} by now, not v{one.new_version}, so nothing was done"
-            later = standing_on(one.prompt, await self.deployments.newest(agent, DEPLOYMENTS_MAX))
-            if later and later[0].sha256 == now.sha256:
+            if last.sha256 == now.sha256:
                 return NoWay(f"{runs}; take back what came later first.")
             base = await registry.version(one.prompt, one.base_version)
             return NoWay(f"{runs}; what someone else wrote would be lost", one.prompt, now.text, base.text)

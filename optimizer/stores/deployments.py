@@ -80,8 +80,11 @@ class DeploymentStore:
         notices: Sequence[dict[str, Any]],
         audit: str,
         at: datetime,
-    ) -> bool:
-        """Decides that these live deployments are taken back, all or none; False on a conflict."""
+    ) -> str | None:
+        """Decides that these live deployments are taken back, all or none.
+
+        None when decided, else `conflict`, `question`, `busy` or `frozen`.
+        """
         answer = await self._database.call(
             "deployments_take_back",
             agent=agent,
@@ -92,7 +95,7 @@ class DeploymentStore:
             audit=audit,
             at=at,
         )
-        return bool(answer["ok"])
+        return None if answer["ok"] else str(answer["reason"])
 
     async def stop(
         self,

@@ -6,7 +6,7 @@ import pytest
 
 from optimizer.db.port import Database
 from optimizer.records.edits import Edit
-from tests.journey.world import DANA, EVE, SAM, Chat, Proposed, World
+from tests.journey.world import AGENT, DANA, EVE, SAM, Chat, Proposed, World
 
 BE_SHORT = Edit(prompt="core", find="Be short and warm", replace="Be brief and warm")
 LOOK_TWICE = Edit(prompt="core", find="look once more", replace="look twice more")
@@ -49,6 +49,31 @@ async def test_one_of_two_items_is_taken_back_alone(world: World) -> None:
     assert "you asked to take back item 1 of core v2" in await dana.say("history")
     assert "core v3, without what was taken back: live" in await dana.say("status")
     assert await world.chain_holds()
+
+
+async def test_what_runs_because_a_later_item_left_is_not_taken_back_from_under_it(world: World) -> None:
+    """The text is the very one that the first deployment brought, and it is not that deployment that put it there."""
+    before = await world.text()
+    await world.propose(Proposed("Be brief", (BE_SHORT,)), Proposed("Look twice", (LOOK_TWICE,)))
+    dana = world.chat()
+    await dana.open()
+    await dana.say("deploy 1")
+    await dana.say("deploy 2")
+    assert "Live: core v3" in await dana.say("deploy 2")
+    assert "core v4 is live without item 2" in await dana.say("take back only 2")
+    answer = await dana.say("take back 1")
+    assert "core v2 is not what went live last, so nothing was done; take back what came later first." in answer
+    assert "take back only 1" in dana.offered
+    assert (await world.live())["core"] == 4
+    assert "core v5 is live without item 1" in await dana.say("take back only 1")
+    assert await world.text() == before
+    await world.ratchet.watching.watch(AGENT)
+    assert "Somebody" not in await dana.say("status")
+    await dana.say("rollback")
+    assert "Brought back: core runs v4 again" in await dana.say("yes")
+    await dana.say("rollback")
+    assert "Brought back: core runs v3 again" in await dana.say("yes")
+    assert await world.states() == {1: "deployed", 2: "deployed"}
 
 
 @pytest.mark.parametrize("words", ["roll back 1, 2 and 9", "take back only 1 and 9", "roll back 9"])

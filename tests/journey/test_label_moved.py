@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import psycopg
 
 from optimizer.db.port import Database
+from optimizer.errors import RegistryError
 from optimizer.records.edits import Edit
+from optimizer.registries.port import Registry
+from tests.contract.deploy.interfered import Interfered
 from tests.journey.hotel import AGENT, CORE, TIRESOME
 from tests.journey.test_after_the_deploy import HOUR, NEW, deployed, notices, traffic, watch
 from tests.journey.world import Proposed, World
@@ -167,3 +171,45 @@ async def test_a_label_that_is_gone_is_told(world: World, dsn: str) -> None:
     (notice,) = await notices(world, "label_moved")
     assert notice.body["version"] is None
     assert "Somebody took away the label prod of core, where v2 was live" in await dana.say("status")
+
+
+async def test_a_label_that_is_gone_is_told_also_while_nothing_was_seen_of_the_deployment(
+    world: World, dsn: str
+) -> None:
+    await deployed(world)
+    await traffic(world, CORE)  # names a version, so that the registry is asked what it means
+    with psycopg.connect(dsn) as connection:
+        connection.execute("delete from ratchet.prompt_labels where prompt = 'core'")
+    await watch(world)
+    (notice,) = await notices(world, "label_moved")
+    assert notice.body["version"] is None
+
+
+async def test_a_prompt_that_cannot_be_looked_at_is_in_no_other_ones_way(world: World) -> None:
+    """Nor are its looks told one by one."""
+    ratchet = world.ratchet
+    quiet = Edit(prompt="house_rules", find="quiet after ten", replace="quiet after eleven")
+    await world.propose(Proposed("Both", (SECOND, quiet)))
+    dana = world.chat()
+    await dana.open()
+    assert "Live: " in await dana.say("deploy 1")
+    for prompt in ("core", "house_rules"):
+        await ratchet.registry_of(AGENT).move_label(prompt, "prod", 1, expected=2)
+    for broken in ("core", "house_rules"):
+        prompts = replace(
+            ratchet.prompts, registry_of=lambda agent, broken=broken: Broken(ratchet.registry_of(agent), broken)
+        )
+        await replace(ratchet.watching, prompts=prompts).watch(AGENT)
+    assert sorted(one.body["prompt"] for one in await notices(world, "label_moved")) == ["core", "house_rules"]
+
+
+class Broken(Interfered):
+    """Fails for one prompt."""
+
+    def __init__(self, inner: Registry, prompt: str) -> None:
+        super().__init__(inner)
+        self._prompt = prompt
+
+    async def before(self, call: str, prompt: str) -> None:
+        if prompt == self._prompt:
+            raise RegistryError("The registry answered 500; try again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ class Workspace:
     prompts: dict[str, Prompt] = field(default_factory=dict[str, Prompt])
     logged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     keeps_metadata: bool = True  # of what is documented, `model`, it keeps all
+    stores: Callable[[dict[str, Any]], dict[str, Any]] = copy.deepcopy  # what becomes of a template that is sent
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     def publish(
@@ -183,7 +185,7 @@ class Workspace:
             metadata = {key: value for key, value in metadata.items() if key == "model"}
         held = self.publish(
             name,
-            version["prompt_template"],
+            self.stores(version["prompt_template"]),
             metadata=metadata,
             commit_message=message,
             tags=base.get("tags"),

@@ -219,8 +219,13 @@ class PromptLayerRegistry:
             lost = error
         newest = await self._newest(session, prompt, number if isinstance(number, int) else None)
         held = await self._of_deployment(session, prompt, newest, before, deployment_id, sha256)
-        if held is None and newest is not None and newest.version == number and newest.sha256 == sha256:
-            return newest  # a server that drops our metadata: then its answer is all there is
+        if held is None and newest is not None and newest.version == number and number > before:
+            if newest.sha256 == sha256:
+                return newest  # a server that drops our metadata: then its answer is all there is
+            raise RegistryConflict(
+                f"PromptLayer holds version {number} of {prompt!r} with another text than was sent, and would alter it "
+                "again; compare that version with the approved text, and look at what the agent runs with."
+            )
         if held is None and lost is not None:
             raise NotAnswered(f"{lost} The new version is not there yet; should it come, it is recognised.") from lost
         if held is None:

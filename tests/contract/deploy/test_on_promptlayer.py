@@ -107,6 +107,21 @@ async def test_what_is_refused_is_not_live_and_told(
     assert (await office.notices.after(office.agent, 0))[-1].kind == "deployment_failed"
 
 
+@pytest.mark.parametrize("follow", ["label", "latest"])
+async def test_a_text_that_is_altered_there_is_published_once_and_told(
+    office_of: Callable[..., Any], promptlayer_api: PromptLayer, follow: Follow
+) -> None:
+    office = await office_of(follow)
+    batch_id = await approved(office)
+    promptlayer_api.workspace.stores = lambda template: new_template(text_of(template).upper())
+    deployment = await worked(office, batch_id, turns=6)
+    assert deployment.state is DeploymentState.failed
+    assert "another text than was sent" in (deployment.reason or "")
+    assert deployment.overtaken  # nobody says that the version before runs: that is not so where the newest does
+    assert texts(promptlayer_api) == [SYSTEM, NEW.upper()]
+    assert stored(promptlayer_api).labels["prod"].version == 1
+
+
 async def test_a_protected_label_is_not_live_and_told(
     office_of: Callable[..., Any], promptlayer_api: PromptLayer
 ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from optimizer.approve.people import People
+from optimizer.db.port import Database
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.deploy.ways_back import NoWay, WayBack
 from optimizer.errors import UsageError
@@ -65,6 +67,11 @@ async def begin(office: Office, *more: Item) -> Scene:
     await office.decide(session, approve(*session.items))
     await office.worker().work()
     return Scene(office, session)
+
+
+async def frozen(database: Database) -> None:
+    freeze = Freeze(agent=AGENT, actor=DANA, reason="", frozen_at=NOON)
+    await FreezeStore(database).begin(freeze, {"actor": DANA, "reason": ""}, [], audit_body("freeze", at="x"))
 
 
 @pytest.fixture
@@ -154,11 +161,35 @@ async def test_only_listed_people_go_back(scene: Scene) -> None:
 async def test_while_it_is_frozen_nothing_that_was_taken_out_returns(scene: Scene) -> None:
     office = scene.office
     batch = await scene.go(await scene.without(1))
-    freeze = Freeze(agent=AGENT, actor=DANA, reason="", frozen_at=NOON)
-    await FreezeStore(office.database).begin(freeze, {"actor": DANA, "reason": ""}, [], audit_body("freeze", at="x"))
+    await frozen(office.database)
     assert await scene.done(batch) == ["live", "live"]
     assert not await office.take_back(*await office.deployments.batch(batch[0].batch_id))
     assert await scene.states() == ["failed", "deployed"]
+
+
+class FrozenRightBefore:
+    """A database in which somebody freezes the agent right before a rollback is decided."""
+
+    def __init__(self, inner: Database) -> None:
+        self._inner = inner
+
+    async def call(self, function: str, **arguments: Any) -> Any:
+        if function == "deployments_take_back":
+            await frozen(self._inner)
+        return await self._inner.call(function, **arguments)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+async def test_a_freeze_that_comes_after_the_check_is_told_as_a_freeze(scene: Scene) -> None:
+    office = scene.office
+    batch = await scene.go(await scene.without(2))
+    assert await scene.done(batch) == ["live"]
+    overtaken = ratchet_of(replace(office, database=FrozenRightBefore(office.database))).decisions
+    with pytest.raises(UsageError, match=r"taken out, so nothing was done\. Deployments are frozen since"):
+        await overtaken.take_back(AGENT, await office.deployments.batch(batch[0].batch_id), said(DANA, "rollback"))
+    assert await scene.states() == ["deployed", "failed"]
 
 
 async def test_what_was_passed_over_in_one_prompt_leaves_the_other_live(database: PostgresDatabase) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from optimizer.clock import ManualClock
 from optimizer.db.postgres import PostgresDatabase
 from optimizer.deploy.journal import TRIES_MAX
+from optimizer.errors import SettingsError
 from optimizer.records.base import sha256_of
 from optimizer.records.edits import Edit
 from optimizer.records.states import DeploymentState, ItemState
-from tests.builders import SYSTEM, Office, approve, make_item, rule_line
+from optimizer.registries.port import Registry
+from tests.builders import NOON, SYSTEM, Office, approve, make_item, rule_line
 from tests.contract.deploy.interfered import MOVES_TEXT, Interfered, Silent, end_leases, states
 
 
@@ -397,3 +401,30 @@ async def test_a_worker_that_slept_through_a_rollback_moves_nothing_when_it_wake
     (deployment,) = await office.deployments.batch(batch_id)
     assert deployment.state is DeploymentState.rolled_back
     assert (await office.current("system")).version == 1
+
+
+async def test_an_agent_without_a_registry_is_in_no_other_ones_way(database: PostgresDatabase) -> None:
+    """The oldest batch is one whose key is missing: what is missing is told after all others were carried out."""
+    clock, names = ManualClock(NOON), ("keyless", "hotel", "locked", "shop")
+    offices = {name: await Office(database, agent=name, clock=clock).open() for name in names}
+    batches: dict[str, UUID] = {}
+    for name, office in offices.items():
+        batches[name] = await approved(office)
+        clock.advance(timedelta(minutes=1))
+    keys = {"hotel", "shop"}
+
+    def registry_of(agent: str) -> Registry:
+        if agent not in keys:
+            raise SettingsError(f"The registry of {agent!r} has no key; set one.")
+        return offices[agent].registry
+
+    office = offices["keyless"]
+    worker = replace(office.worker(), registry_of=registry_of)
+    with pytest.raises(SettingsError, match=r"'keyless' has no key; set one\. The registry of 'locked' has no key"):
+        await worker.work()
+    live = {name: (await office.deployments.batch(id_))[0].state.value for name, id_ in batches.items()}
+    assert live == {"keyless": "planned", "hotel": "live", "locked": "planned", "shop": "live"}
+    keys |= {"keyless", "locked"}
+    assert await worker.work() == 2  # at once: nobody waits for a lease
+    left = [(await office.deployments.batch(batches[name]))[0].state.value for name in ("keyless", "locked")]
+    assert left == ["live", "live"]

@@ -9,7 +9,7 @@ import pytest
 
 from optimizer.deploy.worker import LEASE_SECONDS
 from optimizer.errors import PromptNotFound, RegistryConflict, RegistryError
-from optimizer.prompts.templates import new_template
+from optimizer.prompts.templates import new_template, text_of
 from optimizer.records.base import sha256_of
 from optimizer.records.deployment import PromptVersion
 from optimizer.registries.port import Registry
@@ -227,3 +227,20 @@ async def test_where_our_metadata_is_dropped_the_answer_counts(api: PromptLayer,
     api.before("publish", lambda: api.workspace.publish("system", new_template("theirs")))
     with pytest.raises(RegistryConflict, match="Someone else published version 3"):
         await publish(registry, "three")
+
+
+async def test_a_text_that_is_altered_there_is_published_once_and_told(api: PromptLayer, registry: Registry) -> None:
+    api.workspace.stores = lambda template: new_template(text_of(template).strip())
+    with pytest.raises(RegistryConflict, match="holds version 2 of 'system' with another text than was sent"):
+        await publish(registry, "two \n")
+    assert len(held(api).versions) == 2
+
+
+async def test_a_version_that_cannot_be_read_yet_may_be_asked_for_again(api: PromptLayer, registry: Registry) -> None:
+    deployment = uuid4()
+    api.before("publish", lambda: api.fail("get", Fault.stale))
+    with pytest.raises(RegistryError, match="holds no version of it") as raised:
+        await publish(registry, deployment_id=deployment)
+    assert not isinstance(raised.value, RegistryConflict)
+    assert (await publish(registry, deployment_id=deployment)).version == 2
+    assert len(held(api).versions) == 2
