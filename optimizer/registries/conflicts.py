@@ -22,7 +22,7 @@ def stands_elsewhere(
     prompt: str, label: str, at: int | None, expected: int | None, pointer: Literal["label", "alias"] = "label"
 ) -> RegistryConflict:
     stands = f"version {at}" if at else "no version"
-    where = f"version {expected}" if expected else "no version"
+    where = expected or "no version"
     return RegistryConflict(
         f"The {pointer} {label!r} of {prompt!r} stands at {stands}, not at {where}: someone else moved it; look again."
     )

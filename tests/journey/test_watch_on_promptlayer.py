@@ -61,7 +61,7 @@ async def test_a_registry_that_does_not_answer_keeps_nobody_from_talking(
     promptlayer_api.fail("labels", *[Fault.unauthorized] * 20)
     with caplog.at_level(logging.WARNING):
         await watch(world)
-    assert "The deployments of 'front-desk' could not be watched: " in caplog.text
+    assert "Not all of the deployments of 'front-desk' could be watched: " in caplog.text
     assert promptlayer_api.key not in caplog.text
     assert "core v2: live for" in await dana.say("status")
 

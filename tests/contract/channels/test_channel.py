@@ -30,6 +30,10 @@ SESSION = Card(
 HOSTILE = "<!channel> @channel <@U0DANA> <https://evil.example|free> & *loud* _low_ ~gone~ `code` ```more```"
 
 
+REMOTE = sorted(set(KITS) - {"console"})  # a terminal fails in none of these ways
+over_a_network = pytest.mark.parametrize("kit", REMOTE, indirect=True)
+
+
 @pytest.fixture(params=sorted(KITS))
 async def kit(request: pytest.FixtureRequest) -> AsyncIterator[Kit]:
     async with KITS[request.param]() as opened:
@@ -53,9 +57,7 @@ def missing(kit: Kit, *texts: str) -> list[str]:
 
 
 async def trouble(kit: Kit, what: Trouble) -> SendError:
-    """The error of a message to which that happens; skips where the channel cannot be made to fail so."""
-    if what not in kit.fails:
-        pytest.skip(f"{kit.channel.name} does not fail like this")
+    """The error of a message to which that happens."""
     kit.fails[what]()
     with pytest.raises(SendError) as raised:
         await kit.channel.send(kit.chat, first_part(kit), thread=None, token="t:0")
@@ -124,12 +126,14 @@ async def test_a_person_has_a_chat(kit: Kit) -> None:
     assert await kit.channel.chat_with(kit.identity) == kit.chat
 
 
+@over_a_network
 async def test_too_many_messages_wait_as_long_as_the_vendor_says(kit: Kit) -> None:
     error = await trouble(kit, Trouble.busy)
     assert (error.kind, error.retry_after_seconds) == ("later", 7.0)
     assert await found(kit) is None
 
 
+@over_a_network
 @pytest.mark.parametrize("what", [Trouble.failed, Trouble.lost])
 async def test_what_was_not_sent_is_not_found(kit: Kit, what: Trouble) -> None:
     error = await trouble(kit, what)
@@ -138,6 +142,7 @@ async def test_what_was_not_sent_is_not_found(kit: Kit, what: Trouble) -> None:
     assert await say(kit, SESSION)
 
 
+@over_a_network
 @pytest.mark.parametrize("what", [Trouble.failed_after, Trouble.lost_after, Trouble.silent_after])
 async def test_what_may_have_been_sent_is_looked_for(kit: Kit, what: Trouble) -> None:
     assert (await trouble(kit, what)).kind == "unknown"
@@ -145,12 +150,17 @@ async def test_what_may_have_been_sent_is_looked_for(kit: Kit, what: Trouble) ->
     assert kit.messages() == 1  # and nothing was tried again behind our back
 
 
+@over_a_network
 async def test_a_refused_form_is_taken_without_markup(kit: Kit) -> None:
     assert (await trouble(kit, Trouble.refused)).kind == "refused"
     assert await say(kit, SESSION, plain=True)
     assert missing(kit, "Playbooks text stands twice") == []
 
 
-@pytest.mark.parametrize("what", [Trouble.gone, Trouble.locked_out])
+@pytest.mark.parametrize(
+    ("kit", "what"),
+    [("slack", Trouble.gone), *((name, Trouble.locked_out) for name in REMOTE)],  # WhatsApp tells nobody that one left
+    indirect=["kit"],
+)
 async def test_who_cannot_be_reached_is_not_tried_again(kit: Kit, what: Trouble) -> None:
     assert (await trouble(kit, what)).kind == "never"

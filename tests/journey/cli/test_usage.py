@@ -50,7 +50,10 @@ def test_every_command_helps(at: At, command: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("", "ratchet: name a command: demo, import, optimize, chat, parse, migrate, uninstall, doctor, blame, "),
+        (
+            "",
+            "ratchet: name a command: demo, import, optimize, chat, serve, parse, migrate, uninstall, doctor, blame, ",
+        ),
         ("optimise", "ratchet: there is no command 'optimise' (did you mean 'optimize'?); see `ratchet --help`."),
         ("frobnicate", "ratchet: there is no command 'frobnicate'; see `ratchet --help`."),
         ("--hepl", "ratchet: there is no option '--hepl' (did you mean '--help'?); see `ratchet --help`."),
