@@ -7,7 +7,7 @@ import asyncio
 
 from bot.web.app import make_app
 from bot.web.server import make_server
-from bot.wiring import open_service
+from bot.wiring import Open, open_service
 from optimizer.settings import load_settings
 from optimizer.wiring import open_ratchet
 
@@ -26,5 +26,13 @@ async def _serve(host: str, port: int) -> int:
 
     async with open_ratchet(load_settings()) as ratchet, open_service(ratchet) as opened:
         server = make_server(make_app(opened.service, opened.routers, broke=broke), host, port)
+        print(_opening(host, port, opened), flush=True)
         await server.serve()
         return 0 if server.started and not broken else 1
+
+
+def _opening(host: str, port: int, opened: Open) -> str:
+    """What the service begins with: where it listens, and for whom."""
+    channels = ", ".join(sorted(opened.service.channels))
+    for_whom = f"channels: {channels}" if channels else "no channel is set up yet, see `ratchet doctor`"
+    return f"ratchet: serving on {host} port {port}; {for_whom}. Ctrl-C ends it."

@@ -100,7 +100,9 @@ def served(dsn: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], st
         port = free.getsockname()[1]
     environment = {**os.environ, "DATABASE_URL": dsn, "RATCHET_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "bot", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         yield process, f"http://127.0.0.1:{port}"
     finally:
@@ -126,5 +128,6 @@ async def test_a_signal_ends_it_in_order(served: tuple[subprocess.Popen[str], st
     process, address = served
     await _ready(address)
     process.send_signal(number)
-    _, said = await asyncio.to_thread(process.communicate, timeout=20)
+    opening, said = await asyncio.to_thread(process.communicate, timeout=20)
     assert (process.returncode, said) == (0, "")
+    assert f"serving on 127.0.0.1 port {httpx.URL(address).port}; no channel is set up yet" in opening
